@@ -1,0 +1,105 @@
+// Package state is where the files of a bottle live, and which of its processes run.
+package state
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+)
+
+// Root returns the folder that holds one folder per bottle: $BOTTLE_DIR, else
+// ${XDG_STATE_HOME:-~/.local/state}/bottle (XDG Base Directory Specification).
+func Root(getenv func(string) string) (string, error) {
+	if dir := getenv("BOTTLE_DIR"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "bottle"), nil
+	}
+	home := getenv("HOME")
+	if !filepath.IsAbs(home) {
+		return "", errors.New("no place for the state of bottles: HOME is not set\nhint: set BOTTLE_DIR to a folder of yours")
+	}
+	return filepath.Join(home, ".local/state/bottle"), nil
+}
+
+var slug = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+// ValidSlug says what is wrong with s as a bottle's name in paths, labels and logs.
+func ValidSlug(s string) error {
+	if !slug.MatchString(s) {
+		return fmt.Errorf("bottle name %q is not valid; wanted lower-case letters, digits and dashes, 63 at most, no dash first", s)
+	}
+	return nil
+}
+
+// Dir is the folder of one bottle, mode 0700. Its methods name the files in it;
+// DESIGN.md has the table of who writes and who reads each.
+type Dir string
+
+// At is the folder of the bottle slug below root. The slug is checked, since
+// it becomes part of a path; the folder need not exist.
+func At(root, slug string) (Dir, error) {
+	if err := ValidSlug(slug); err != nil {
+		return "", err
+	}
+	return Dir(filepath.Join(root, slug)), nil
+}
+
+// Name is the bottle's slug.
+func (d Dir) Name() string { return filepath.Base(string(d)) }
+
+// In is a path in the bottle's folder.
+func (d Dir) In(elem ...string) string {
+	return filepath.Join(append([]string{string(d)}, elem...)...)
+}
+
+func (d Dir) Record() string         { return d.In("bottle.json") }                                // see Record
+func (d Dir) Lock() string           { return d.In("lock") }                                       // see Hold
+func (d Dir) ApplyLock() string      { return d.In("apply.lock") }                                 // held while a table is changed
+func (d Dir) Manifest() string       { return d.In("bottle.yaml") }                                // the manifest as started
+func (d Dir) Proxy() string          { return d.In("egress-proxy") }                               // the proxy's own folder
+func (d Dir) Routes() string         { return d.In("egress-proxy", "routes.yaml") }                // the table that is served
+func (d Dir) Next() string           { return d.In("egress-proxy", "routes.yaml.next") }           // the table that is proposed to the proxy
+func (d Dir) Status() string         { return d.In("egress-proxy", "routes.yaml.status") }         // the proxy's answer, see pkg/reload
+func (d Dir) CACert() string         { return d.In("egress-proxy", "ca.pem") }                     // the authority's certificate
+func (d Dir) CAKey() string          { return d.In("egress-proxy", "ca-key.pem") }                 // the authority's key, 0600
+func (d Dir) Tokens() string         { return d.In("egress-proxy", "tokens") }                     // one file per credential, 0400
+func (d Dir) AccessLog() string      { return d.In("access.jsonl") }                               // one line per request
+func (d Dir) Audit() string          { return d.In("audit.jsonl") }                                // one line per decision, chained
+func (d Dir) Queue() string          { return d.In("queue") }                                      // proposals and decisions
+func (d Dir) Shown() string          { return d.In("shown") }                                      // what the operator has seen
+func (d Dir) PipelockConfig() string { return d.In("pipelock", "pipelock.yaml") }                  // alone in its folder: pipelock watches the folder
+func (d Dir) PipelockLog() string    { return d.In("pipelock.log") }                               // both streams of pipelock
+func (d Dir) Log(part string) string { return d.In(filepath.Base(filepath.Clean(part)) + ".log") } // a part's diagnostics
+
+// Make creates the bottle's folder and the folders in it.
+func (d Dir) Make() error {
+	for _, p := range []string{string(d), d.Proxy(), d.Tokens(), d.In("queue", "pending"), d.In("queue", "decided"), d.Shown(), d.In("pipelock")} {
+		if err := os.MkdirAll(p, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// List returns the slugs of the bottles below root, running or not, sorted. A
+// root that does not exist holds none.
+func List(root string) ([]string, error) {
+	entries, err := os.ReadDir(root)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	var slugs []string
+	for _, e := range entries {
+		if !e.IsDir() || ValidSlug(e.Name()) != nil {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(root, e.Name(), "bottle.json")); err == nil {
+			slugs = append(slugs, e.Name())
+		}
+	}
+	return slugs, err
+}

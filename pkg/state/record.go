@@ -1,0 +1,115 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"bottle/pkg/atomicfile"
+
+	"golang.org/x/sys/unix"
+)
+
+// Record is what a launcher says of its bottle, so that the operator's tools
+// find the parts and a killed launcher's leavings can be told.
+type Record struct {
+	Name      string          `json:"name"`
+	Backend   string          `json:"backend"`
+	Started   time.Time       `json:"started"`
+	Boot      string          `json:"boot"` // boot_id; process numbers of another boot mean nothing
+	Launcher  Part            `json:"launcher"`
+	Parts     map[string]Part `json:"parts"` // egress-proxy, superviser, pipelock, agent
+	Workspace string          `json:"workspace,omitempty"`
+	Command   []string        `json:"command,omitempty"`
+	ProxyURL  string          `json:"proxy_url,omitempty"` // as the agent sees it
+}
+
+// Save writes r whole to the bottle's record.
+func (d Dir) Save(r Record) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(d.Record(), append(data, '\n'), 0o600)
+}
+
+// Load reads the bottle's record; errors.Is(err, os.ErrNotExist) when there is none.
+func (d Dir) Load() (Record, error) {
+	var r Record
+	data, err := os.ReadFile(d.Record())
+	if err != nil {
+		return r, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		return r, fmt.Errorf("%s: %v; wanted the record of a bottle\nhint: stop its processes and remove the folder %s", d.Record(), err, d)
+	}
+	return r, nil
+}
+
+// ErrRunning says that a launcher holds the bottle.
+var ErrRunning = errors.New("the bottle is running")
+
+// Hold takes the bottle for its launcher until release is called or the process
+// ends, however it ends: the kernel drops a flock(2) with its last descriptor.
+// It is ErrRunning when another process holds it.
+func (d Dir) Hold() (release func(), err error) {
+	f, err := lockFile(d.Lock(), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, ErrRunning
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+// Running reports whether a launcher holds the bottle.
+func (d Dir) Running() bool {
+	f, err := os.Open(d.Lock())
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	return errors.Is(err, unix.EWOULDBLOCK)
+}
+
+// HoldApply waits for the right to change the bottle's table, so that two
+// changes come one after the other.
+func (d Dir) HoldApply() (release func(), err error) {
+	f, err := lockFile(d.ApplyLock(), unix.LOCK_EX)
+	if err != nil {
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+func lockFile(path string, how int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), how)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Boot is this boot's id (random(4): /proc/sys/kernel/random/boot_id).
+func Boot() string {
+	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(b))
+}
