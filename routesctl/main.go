@@ -1,0 +1,24 @@
+// Routesctl reads, edits, checks and installs the routes of a bottle: the hosts
+// that it may reach. Its filters read files or standard input and write standard
+// output; nothing is printed before it has succeeded. See README.md.
+package main
+
+import (
+	_ "embed"
+
+	"bottle/pkg/cli"
+)
+
+//go:embed usage.txt
+var usage string
+
+func main() { cli.Main("routesctl", usage, verbs...) }
+
+var verbs = []cli.Verb{
+	{Name: "fold", Run: fold},
+	{Name: "merge", Run: merge},
+	{Name: "validate", Run: validate},
+	{Name: "hosts", Run: hosts},
+	{Name: "diff", Run: diff},
+	{Name: "explain", Run: explain},
+}
