@@ -1,0 +1,29 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"bottle/pkg/mirror/standin"
+	"bottle/pkg/scripttest"
+)
+
+func TestMain(m *testing.M) {
+	scripttest.Main(m, map[string]func() int{
+		"pipemirror": func() int { main(); return 0 },
+		"pipelock":   standin.Main,
+	})
+}
+
+func TestScripts(t *testing.T) { scripttest.Run(t, "testdata/*.txtar") }
+
+func TestReadmeHoldsUsage(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(readme), "```\n"+usage+"```\n") {
+		t.Error("README.md does not contain usage.txt word for word")
+	}
+}
