@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"bottle/pkg/cli"
+	"bottle/pkg/route"
+)
+
+// A stopped link may need a while to put things back (routesctl apply does).
+const stopWait = time.Minute
+
+// link runs one program of the toolkit and returns its output. Its stderr is
+// ours. A failure keeps the link's exit code, 1 or 3, and names the link.
+func link(ctx context.Context, env *cli.Env, prog string, args ...string) ([]byte, error) {
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, sibling(prog), args...)
+	cmd.Stdout, cmd.Stderr = &out, env.Stderr
+	// TERM and not the default KILL, which would leave an apply half-done.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopWait
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return out.Bytes(), nil
+	case errors.As(err, &exit) && exit.ExitCode() == cli.No:
+		return nil, cli.Refusedf("%s %s said no", prog, args[0])
+	}
+	return nil, fmt.Errorf("%s %s: %w", prog, args[0], err)
+}
+
+// sibling is the program prog beside this one, so that one build goes together,
+// else that of PATH.
+func sibling(prog string) string {
+	if exe, err := os.Executable(); err == nil {
+		path := filepath.Join(filepath.Dir(exe), prog)
+		if fi, err := os.Stat(path); err == nil && fi.Mode().IsRegular() {
+			return path
+		}
+	}
+	return prog
+}
+
+// liveTable is the table of the bottle as text and parsed.
+func liveTable(ctx context.Context, env *cli.Env, bottle string) ([]byte, *route.Table, error) {
+	text, err := link(ctx, env, "routesctl", "show", "-bottle", bottle)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := route.Parse("the live table", text)
+	return text, t, err
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"bottle/pkg/cli"
+	"bottle/pkg/proposal"
+	"bottle/pkg/route"
+)
+
+// approval is one run of routeInstall.
+type approval struct {
+	env    *cli.Env
+	at     place
+	record proposal.Record
+	p      route.Proposal
+	hold   time.Duration // 0 is without end
+	work   string        // folder for the tables between the links
+}
+
+// routeInstall runs the chain show, merge, validate, apply.
+func routeInstall(ctx context.Context, env *cli.Env, at place, r proposal.Record, o order) (outcome, error) {
+	p, err := r.Route()
+	if err != nil {
+		return outcome{}, cli.Refused(err)
+	}
+	before, now, err := liveTable(ctx, env, at.bottle)
+	if err != nil {
+		return outcome{}, err
+	}
+	is, err := digest(r, now)
+	if err != nil {
+		return outcome{}, err
+	}
+	if err := bound(at, r, is, o.digest); err != nil {
+		return outcome{}, err
+	}
+	work, err := os.MkdirTemp("", "superviser")
+	if err != nil {
+		return outcome{}, err
+	}
+	defer os.RemoveAll(work)
+	a := &approval{env, at, r, p, o.hold, work}
+	next, err := a.merge(ctx, before, now)
+	if err != nil {
+		return outcome{}, err
+	}
+	if err := a.apply(ctx, now, next); err != nil {
+		return outcome{}, err
+	}
+	granted := find(next, p.Host)
+	done := outcome{terms: terms(granted), before: string(before), after: string(next.Encode())}
+	if !granted.Expires.IsZero() {
+		done.expires = &granted.Expires
+	}
+	return done, nil
+}
+
+// apply checks the merged table as a link would and installs it.
+func (a *approval) apply(ctx context.Context, now, next *route.Table) error {
+	token, err := a.token(now, next)
+	if err != nil {
+		return err
+	}
+	if _, err := link(ctx, a.env, "routesctl", "validate", a.file("next.yaml")); err != nil {
+		return err
+	}
+	args := append([]string{"apply", "-bottle", a.at.bottle, "-was", a.file("now.yaml")}, token...)
+	_, err = link(ctx, a.env, "routesctl", append(args, a.file("next.yaml"))...)
+	return err
+}
+
+// merge writes now.yaml and next.yaml, the latter with the terms of the approval.
+func (a *approval) merge(ctx context.Context, before []byte, now *route.Table) (*route.Table, error) {
+	if err := os.WriteFile(a.file("now.yaml"), before, 0o600); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(a.file("proposal.json"), a.record.Proposal, 0o600); err != nil {
+		return nil, err
+	}
+	text, err := link(ctx, a.env, "routesctl", "merge", a.file("now.yaml"), a.file("proposal.json"))
+	if err != nil {
+		return nil, err
+	}
+	next, err := route.Parse("the merged table", text)
+	if err != nil {
+		return nil, err
+	}
+	if next, err = grant(next, now, a.p.Host, time.Now(), a.hold); err != nil {
+		return nil, err
+	}
+	if find(next, a.p.Host) == nil {
+		return nil, fmt.Errorf("the merged table has no route %s", a.p.Host)
+	}
+	return next, os.WriteFile(a.file("next.yaml"), next.Encode(), 0o600)
+}
+
+func (a *approval) file(name string) string { return filepath.Join(a.work, name) }
+
+// token is what tells apply where the value of a new credential is: the name of
+// the operator's variable, never the value.
+func (a *approval) token(now, next *route.Table) ([]string, error) {
+	if a.p.Auth == nil || find(now, a.p.Host) != nil {
+		return nil, nil
+	}
+	slot, ref := find(next, a.p.Host).TokenEnv, a.p.Auth.TokenRef
+	if a.env.Getenv(ref) == "" {
+		return nil, cli.Refusedf("the proposal wants the credential in your variable %s, which is not set\nhint: export %s with the token for %s, then approve again", ref, ref, a.p.Host)
+	}
+	return []string{"-token", slot + "=" + ref}, nil
+}
