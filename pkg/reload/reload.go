@@ -21,6 +21,7 @@ type Status struct {
 	Routes     int       `json:"routes"`          // in the table that is served
 	LoadedAt   time.Time `json:"loaded_at"`       // when that table was taken up
 	Pid        int       `json:"pid"`             // of the proxy, as it sees itself
+	Tried      string    `json:"tried"`           // SHA-256 of the bytes that were read last, in hexadecimal; "" when none were
 	Error      string    `json:"error,omitempty"` // why the last reload was refused; the old table serves on
 }
 
@@ -61,15 +62,15 @@ func Decode(data []byte) (Status, error) {
 // ErrNoAnswer says that the proxy did not answer a reload in time.
 var ErrNoAnswer = errors.New("no answer from the proxy")
 
-// Await calls read every 5 ms until it returns an answer later than generation
-// after, and returns that; ErrNoAnswer when ctx ends first. Errors of read are
-// waited out, as the answer may be on its way.
-func Await(ctx context.Context, after uint64, read func() (Status, error)) (Status, error) {
+// Await calls read every 5 ms until it returns an answer that is wanted, and
+// returns that; ErrNoAnswer when ctx ends first. Errors of read are waited out,
+// as the answer may be on its way.
+func Await(ctx context.Context, wanted func(Status) bool, read func() (Status, error)) (Status, error) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		s, err := read()
-		if err == nil && s.Generation > after {
+		if err == nil && wanted(s) {
 			return s, nil
 		}
 		select {

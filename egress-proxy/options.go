@@ -1,0 +1,149 @@
+package main
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+
+	"bottle/pkg/cli"
+	"bottle/pkg/proxy"
+	"bottle/pkg/state"
+)
+
+// options are the flags; usage.txt says what each means.
+type options struct {
+	listen, routes, caCert, caKey  string
+	upstream, upstreamCA, tokenDir string
+	accessLog, bottle              string
+	allowPrivate                   []netip.Prefix
+	limits                         proxy.Limits
+}
+
+func parseOptions(env *cli.Env) (*options, error) {
+	o := &options{}
+	fs := env.Flags()
+	fs.StringVar(&o.listen, "listen", "127.0.0.1:9099", "")
+	fs.StringVar(&o.routes, "routes", "", "")
+	fs.StringVar(&o.caCert, "ca-cert", "", "")
+	fs.StringVar(&o.caKey, "ca-key", "", "")
+	fs.StringVar(&o.upstream, "upstream", "", "")
+	fs.StringVar(&o.upstreamCA, "upstream-ca", "", "")
+	fs.StringVar(&o.tokenDir, "token-dir", "/run/egress-proxy/tokens", "")
+	fs.StringVar(&o.accessLog, "access-log", "-", "")
+	fs.StringVar(&o.bottle, "bottle", "", "")
+	fs.Func("allow-private", "", o.addPrivate)
+	l := &o.limits
+	fs.IntVar(&l.Conns, "max-conns", 16384, "")
+	fs.IntVar(&l.Head.HeadBytes, "max-head", 64<<10, "")
+	fs.IntVar(&l.Head.Fields, "max-fields", 256, "")
+	streams := fs.Uint("max-streams", 250, "")
+	fs.DurationVar(&l.Handshake, "handshake-timeout", 0, "")
+	fs.DurationVar(&l.HeadTime, "head-timeout", 0, "")
+	fs.DurationVar(&l.Stall, "stall-timeout", 0, "")
+	fs.DurationVar(&l.Idle, "idle-timeout", 0, "")
+	fs.DurationVar(&l.Dial, "dial-timeout", 0, "")
+	fs.DurationVar(&l.Answer, "answer-timeout", 0, "")
+	if err := env.Parse(fs, 0, 0); err != nil {
+		return nil, err
+	}
+	l.Streams = uint32(min(*streams, 1<<20))
+	return o, o.check()
+}
+
+func (o *options) addPrivate(s string) error {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return fmt.Errorf("wanted a CIDR such as 10.1.2.0/24")
+	}
+	if p != p.Masked() {
+		return fmt.Errorf("has host bits set; wanted %s", p.Masked())
+	}
+	o.allowPrivate = append(o.allowPrivate, p)
+	return nil
+}
+
+func (o *options) check() error {
+	l := o.limits
+	switch {
+	case o.routes == "" || o.caCert == "" || o.caKey == "":
+		return cli.Misused("%v", errNoRoutes)
+	case l.Conns < 1 || l.Head.HeadBytes < 1024 || l.Head.Fields < 16 || l.Streams < 1:
+		return cli.Misused("a limit is too small; wanted -max-conns and -max-streams 1, -max-head 1024, -max-fields 16 or more")
+	case l.Handshake < 0 || l.HeadTime < 0 || l.Stall < 0 || l.Idle < 0 || l.Dial < 0 || l.Answer < 0:
+		return cli.Misused("a negative time limit; wanted a duration such as 30s")
+	}
+	if o.bottle != "" {
+		if err := state.ValidSlug(o.bottle); err != nil {
+			return cli.Misused("-bottle: %v", err)
+		}
+	}
+	return nil
+}
+
+// config is what the proxy is given, but for what belongs to its surroundings.
+func (o *options) config(t *tableFile, tokens *proxy.Tokens) (c proxy.Config, err error) {
+	c = proxy.Config{Bottle: o.bottle, Token: tokens.Get, AllowPrivate: o.allowPrivate, Limits: o.limits, Status: t.status}
+	if c.Upstream, err = parseUpstream(o.upstream); err != nil {
+		return c, err
+	}
+	if c.Roots, err = roots(o.upstreamCA); err != nil {
+		return c, err
+	}
+	if c.Authority, err = authority(o.caCert, o.caKey); err != nil {
+		return c, err
+	}
+	c.Table, err = t.first()
+	return c, err
+}
+
+// parseUpstream reads the address of the second proxy.
+func parseUpstream(s string) (*url.URL, error) {
+	if s == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" || u.User != nil || u.Port() == "" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" {
+		return nil, cli.Misused("-upstream %q; wanted http://HOST:PORT", s)
+	}
+	return u, nil
+}
+
+// roots is the trust for origins: the system's roots and those in the file extra.
+func roots(extra string) (*x509.CertPool, error) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if extra == "" {
+		return pool, nil
+	}
+	pem, err := os.ReadFile(extra)
+	if err != nil {
+		return nil, fmt.Errorf("-upstream-ca: %w", err)
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, cli.Refusedf("-upstream-ca %s: no certificate in it; wanted PEM", extra)
+	}
+	return pool, nil
+}
+
+// listen opens the listener: an address, fd:N for an inherited one, or unix:PATH.
+func listen(s string) (net.Listener, []netip.AddrPort, error) {
+	if ln, ok, err := inherited(s); ok {
+		return ln, nil, err
+	}
+	if path, ok := strings.CutPrefix(s, "unix:"); ok {
+		ln, err := listenUnix(path)
+		return ln, nil, err
+	}
+	ln, err := net.Listen("tcp", s)
+	if err != nil {
+		return nil, nil, fmt.Errorf("-listen %s: %w", s, err)
+	}
+	self := ln.Addr().(*net.TCPAddr).AddrPort()
+	return ln, []netip.AddrPort{self}, nil
+}

@@ -1,0 +1,109 @@
+package proxy
+
+import (
+	"encoding/json"
+	"io"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Access is one exchange as the access log has it. It holds no value of a
+// header or a query.
+type Access struct {
+	Time          time.Time `json:"time"`
+	Bottle        string    `json:"bottle,omitempty"`
+	ID            string    `json:"id"`
+	Method        string    `json:"method,omitempty"`
+	Scheme        string    `json:"scheme,omitempty"`
+	Host          string    `json:"host,omitempty"`
+	Port          int       `json:"port,omitempty"`
+	Path          string    `json:"path,omitempty"` // with the keys of the query
+	Route         string    `json:"route,omitempty"`
+	Verdict       string    `json:"verdict"` // allow, block, error, introspect
+	Code          string    `json:"code,omitempty"`
+	Reason        string    `json:"reason,omitempty"` // as in the answer's body
+	Status        int       `json:"status,omitempty"`
+	Sent          int64     `json:"sent"`     // content to the origin
+	Received      int64     `json:"received"` // content from the origin
+	Ms            float64   `json:"ms"`
+	FirstMs       float64   `json:"first_ms,omitempty"` // to the answer's head
+	AgentProto    string    `json:"agent_proto"`
+	UpstreamProto string    `json:"upstream_proto,omitempty"`
+	Error         string    `json:"error,omitempty"` // why an answer was cut
+}
+
+func (a *Access) first(start time.Time) { a.FirstMs = millis(time.Since(start)) }
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// note sets the verdict of an exchange that gets no answer.
+func (x *exchange) note(verdict, code, reason string) {
+	x.access.Verdict, x.access.Code, x.access.Reason = verdict, code, reason
+}
+
+// log writes the exchange's line.
+func (x *exchange) log() {
+	a := &x.access
+	a.Time, a.Bottle = x.start.UTC(), x.p.Bottle
+	a.Method, a.Scheme, a.Host, a.Port = printable(clip(x.method)), x.dest.scheme, x.dest.host, x.dest.port
+	a.Path = logPath(x.dest.raw)
+	if x.route != nil {
+		a.Route = x.route.Host
+	}
+	a.Sent, a.Received = x.sent.Load(), x.received.Load()
+	a.Ms = millis(time.Since(x.start))
+	x.p.tally(a)
+	x.p.AccessLog(a)
+}
+
+func (p *Proxy) tally(a *Access) {
+	p.count.sent.Add(a.Sent)
+	p.count.received.Add(a.Received)
+	switch a.Verdict {
+	case "allow":
+		p.count.allowed.Add(1)
+	case "block":
+		p.count.blocked.Add(1)
+	case "error":
+		p.count.failed.Add(1)
+	}
+}
+
+// logPath is a request target with the keys of its query and no values, which
+// may be secrets.
+func logPath(raw string) string {
+	path, query, has := strings.Cut(raw, "?")
+	path = printable(clip(path))
+	if !has {
+		return path
+	}
+	var keys []string
+	for _, kv := range strings.SplitN(clip(query), "&", 20) {
+		k, _, isPair := strings.Cut(kv, "=")
+		if !isPair || len(keys) == 19 {
+			k = "..." // a key without "=" may be a value all by itself
+		}
+		if u, err := url.QueryUnescape(k); err == nil {
+			k = url.QueryEscape(u)
+		}
+		keys = append(keys, printable(k))
+	}
+	return path + "?" + strings.Join(keys, "&")
+}
+
+// JSONLines returns an AccessLog that writes one JSON object per line to w, each
+// with one Write.
+func JSONLines(w io.Writer) func(*Access) {
+	var mu sync.Mutex
+	return func(a *Access) {
+		b, err := json.Marshal(a)
+		if err != nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		w.Write(append(b, '\n'))
+	}
+}

@@ -1,0 +1,174 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"bottle/pkg/http1"
+	"bottle/pkg/route"
+)
+
+// inject sets the route's credential in h, the head as it leaves, after the
+// agent's own values of that field are gone. Without a route's credential the
+// request is refused and ok is false: it never leaves without it, never over
+// plain HTTP, and the agent's own never in its place.
+//
+// On a route without a credential the agent's own Authorization is passed on:
+// it is the agent's, and the host is one the operator allowed.
+func (x *exchange) inject(h http1.Header) (_ http1.Header, ok bool) {
+	r := x.route
+	if r.TokenEnv == "" {
+		return h, true
+	}
+	if x.dest.scheme != "https" {
+		x.fault(403, codePlainCredential, fmt.Sprintf("host '%s' has a credential, which is never sent over plain http; use https", x.dest.host))
+		return nil, false
+	}
+	value, err := x.p.Token(r.TokenEnv)
+	if err != nil {
+		x.fault(502, codeNoCredential, fmt.Sprintf("the credential %s of host '%s' is not to be had: %v", r.TokenEnv, x.dest.host, err))
+		return nil, false
+	}
+	x.token = value
+	h = h.Del(x.credentialFields()...)
+	return h.Add(credentialField(r), credential(r, value)), true
+}
+
+// credentialField is the field that carries a route's credential.
+func credentialField(r *route.Route) string {
+	if r.AuthHeader != "" {
+		return r.AuthHeader
+	}
+	return "Authorization"
+}
+
+// credentialFields are the fields of the agent's that must not leave on the
+// exchange's route. With Claude Code's own login an API key beside it would
+// make the origin prefer the key.
+func (x *exchange) credentialFields() []string {
+	f := []string{credentialField(x.route)}
+	for _, role := range x.route.Role {
+		if role == route.RoleClaudeCodeOAuth {
+			f = append(f, "X-Api-Key")
+		}
+	}
+	return f
+}
+
+// credential spells the value as the route wants it.
+func credential(r *route.Route, value []byte) string {
+	v := string(value)
+	if r.AuthUser != "" {
+		v = base64.StdEncoding.EncodeToString([]byte(r.AuthUser + ":" + v)) // RFC 7617 §2
+	}
+	if r.AuthScheme == "" {
+		return v
+	}
+	return r.AuthScheme + " " + v
+}
+
+// scrub replaces the injected value where an answer's head echoes it.
+func (x *exchange) scrub(h http1.Header) http1.Header {
+	if len(x.token) == 0 {
+		return h
+	}
+	secret := []string{string(x.token)}
+	if x.route.AuthUser != "" {
+		secret = append(secret, base64.StdEncoding.EncodeToString([]byte(x.route.AuthUser+":"+string(x.token))))
+	}
+	for i := range h {
+		for _, s := range secret {
+			h[i].Value = strings.ReplaceAll(h[i].Value, s, "[scrubbed]")
+			h[i].Name = strings.ReplaceAll(h[i].Name, s, "scrubbed")
+		}
+	}
+	return h
+}
+
+// Tokens are the credentials of a bottle by the name of their slot: the value
+// in the environment, else in the file Dir/NAME. Files are read when first
+// asked for and again after Forget.
+type Tokens struct {
+	Dir    string
+	Getenv func(string) string
+
+	mu   sync.Mutex
+	read map[string][]byte
+}
+
+// maxToken bounds a credential; a field of a request's head holds no more.
+const maxToken = 16 << 10
+
+// Get returns the credential in the slot name. The error says what is wrong
+// with it, and never holds it.
+func (t *Tokens) Get(name string) ([]byte, error) {
+	if v := t.Getenv(name); v != "" {
+		return checkToken([]byte(v))
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if v, ok := t.read[name]; ok {
+		return v, nil
+	}
+	v, err := t.readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if t.read == nil {
+		t.read = map[string][]byte{}
+	}
+	t.read[name] = v
+	return v, nil
+}
+
+// Forget drops what was read from files.
+func (t *Tokens) Forget() {
+	t.mu.Lock()
+	t.read = nil
+	t.mu.Unlock()
+}
+
+func (t *Tokens) readFile(name string) ([]byte, error) {
+	if t.Dir == "" {
+		return nil, errors.New("the variable is not set")
+	}
+	path := filepath.Join(t.Dir, name)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the variable is not set and there is no file %s", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	v, err := io.ReadAll(io.LimitReader(f, maxToken+1))
+	if err != nil {
+		return nil, err
+	}
+	return checkToken(bytes.TrimRight(v, "\r\n"))
+}
+
+// checkToken refuses values that a field cannot carry whole.
+func checkToken(v []byte) ([]byte, error) {
+	switch {
+	case len(v) == 0:
+		return nil, errors.New("the value is empty")
+	case len(v) > maxToken:
+		return nil, fmt.Errorf("the value is longer than %d bytes", maxToken)
+	case !http1.ValidFieldValue(string(v)) || bytes.IndexByte(v, '\t') >= 0 || v[0] == ' ' || v[len(v)-1] == ' ':
+		return nil, errors.New("the value holds a control character or begins or ends with a space")
+	}
+	return v, nil
+}

@@ -1,0 +1,124 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// drain is how far the end of a proxy has come.
+type drain struct {
+	on   atomic.Bool  // no more requests after those in flight
+	http *http.Server // tells the HTTP/2 connections
+}
+
+// Serve accepts the agent's connections from ln until ln is closed, and then
+// returns nil. One that is over the limit waits in the kernel's queue.
+func (p *Proxy) Serve(ln net.Listener) error {
+	slots := make(chan struct{}, p.Limits.Conns)
+	stop := p.watchExpiry()
+	defer stop()
+	for {
+		slots <- struct{}{}
+		c, err := ln.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			// EMFILE and the like pass: accept(2) says to try again.
+			p.Log.Error("accept", "error", err.Error())
+			<-slots
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		go func() {
+			defer func() { <-slots }()
+			p.serveConn(c)
+		}()
+	}
+}
+
+// serveConn serves one connection of the agent until it ends.
+func (p *Proxy) serveConn(c net.Conn) {
+	a := newAgentConn(p, c)
+	p.mu.Lock()
+	p.conns[a] = struct{}{}
+	p.mu.Unlock()
+	p.count.conns.Add(1)
+	defer func() {
+		a.finish()
+		p.count.conns.Add(-1)
+		p.mu.Lock()
+		delete(p.conns, a)
+		p.mu.Unlock()
+	}()
+	a.serve()
+}
+
+// watchExpiry cuts the exchanges of routes that end while they run.
+func (p *Proxy) watchExpiry() (stop func()) {
+	tick, done := time.NewTicker(500*time.Millisecond), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				if t := p.table.Load(); expires(t) {
+					p.cutRefused(t)
+				}
+			}
+		}
+	}()
+	return func() { tick.Stop(); close(done) }
+}
+
+// Drain lets the exchanges in flight finish and takes no new ones: idle
+// connections are closed, others after their present exchange. It returns when
+// none is left, or with ctx, when what is left has been cut.
+func (p *Proxy) Drain(ctx context.Context) {
+	p.drain.on.Store(true)
+	p.drain.http.Shutdown(ctx) // sends GOAWAY; it has no listeners of its own
+	p.closeIdle()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		p.mu.Lock()
+		left := len(p.conns)
+		p.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			p.closeAll()
+			return
+		case <-tick.C:
+			p.closeIdle()
+		}
+	}
+}
+
+func (p *Proxy) closeIdle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for a := range p.conns {
+		if a.idle.Load() {
+			a.Close()
+		}
+	}
+}
+
+func (p *Proxy) closeAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for x := range p.live {
+		x.cut(errDraining)
+	}
+	for a := range p.conns {
+		a.Close()
+	}
+}
