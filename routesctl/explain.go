@@ -18,18 +18,32 @@ type explanation struct {
 	Reason  string `json:"reason"`            // the sentence of the proxy's answer and log
 }
 
-// explain prints which route of a table decides about a request, and why.
-func explain(_ context.Context, env *cli.Env) error {
+// explain prints which route of a table, or of a running bottle's, decides about
+// a request, and why.
+func explain(ctx context.Context, env *cli.Env) error {
 	fs := env.Flags()
 	asJSON := fs.Bool("json", false, "")
-	if err := env.Parse(fs, 3, 3); err != nil {
+	slug := fs.String("bottle", "", "")
+	if err := env.Parse(fs, 2, 3); err != nil {
 		return err
 	}
-	q, err := route.NewQuery(fs.Arg(1), fs.Arg(2), time.Now())
+	request := fs.Args()
+	if len(request) == 3 {
+		request = request[1:]
+	}
+	if (*slug == "") != (fs.NArg() == 3) {
+		return cli.Misused("wanted either -bottle NAME or a FILE, then METHOD URL")
+	}
+	q, err := route.NewQuery(request[0], request[1], time.Now())
 	if err != nil {
 		return cli.Misused("%v", err)
 	}
-	t, err := readTable(env, fs.Arg(0))
+	var t *route.Table
+	if *slug != "" {
+		_, t, err = served(ctx, env, *slug)
+	} else {
+		t, err = readTable(env, fs.Arg(0))
+	}
 	if err != nil {
 		return err
 	}

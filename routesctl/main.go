@@ -21,4 +21,8 @@ var verbs = []cli.Verb{
 	{Name: "hosts", Run: hosts},
 	{Name: "diff", Run: diff},
 	{Name: "explain", Run: explain},
+	{Name: "show", Run: show},
+	{Name: "apply", Run: apply},
+	{Name: "add", Run: add},
+	{Name: "list", Run: list},
 }

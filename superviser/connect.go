@@ -15,13 +15,20 @@ import (
 // of stdin an orderly end.
 func connect(ctx context.Context, env *cli.Env) error {
 	fs := env.Flags()
-	if err := env.Parse(fs, 1, 1); err != nil {
+	if err := env.Parse(fs, 0, 1); err != nil {
 		return err
 	}
+	path := fs.Arg(0)
+	if path == "" {
+		path = env.Getenv("BOTTLE_SUPERVISE")
+	}
+	if path == "" {
+		return cli.Misused("no PATH, and BOTTLE_SUPERVISE is not set; wanted the socket of a superviser")
+	}
 	var d net.Dialer
-	c, err := d.DialContext(ctx, "unix", fs.Arg(0))
+	c, err := d.DialContext(ctx, "unix", path)
 	if err != nil {
-		return fmt.Errorf("%w\nhint: is 'superviser serve -listen unix:%s' running?", err, fs.Arg(0))
+		return fmt.Errorf("%w\nhint: is 'superviser serve -listen unix:%s' running?", err, path)
 	}
 	defer c.Close()
 	in, out := make(chan error, 1), make(chan error, 1)

@@ -132,6 +132,6 @@ func (a *agentConn) linger() {
 	if c, ok := a.Conn.(interface{ CloseWrite() error }); ok {
 		c.CloseWrite()
 	}
-	a.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-	io.CopyN(io.Discard, a.br, 1<<20)
+	a.SetReadDeadline(time.Now().Add(time.Second))
+	io.CopyN(io.Discard, a.br, 64<<20)
 }

@@ -160,10 +160,12 @@ func timedOut(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
+// little is how much content that nobody wanted is read to keep a connection.
+const little = 256 << 10
+
 // drop reads the rest of a request's content that nobody wanted, when it is
 // little and not held back for a 100, and tells whether the connection can go on.
 func (a *agentConn) drop(body *http1.Body) bool {
-	const little = 256 << 10
 	a.SetReadDeadline(time.Now().Add(time.Second))
 	_, err := io.CopyN(io.Discard, body, little)
 	return err == io.EOF && body.Done()

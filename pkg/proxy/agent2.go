@@ -81,7 +81,7 @@ func (a *agentConn) destination2(req *http.Request) (target, error) {
 			return dest, err
 		}
 	}
-	if err := http1.Check(req.Method, req.RequestURI, fields(req.Header)); err != nil {
+	if err := http1.Check(req.Method, req.RequestURI, fields(req.Header).Set("Host", req.Host)); err != nil {
 		return dest, err
 	}
 	return dest.withTarget(req.Method, req.RequestURI)

@@ -110,6 +110,9 @@ func (x *exchange) answer(status int, code, reason, text string, p problem) {
 
 // own sends an answer that did not come from an origin.
 func (x *exchange) own(status int, h http1.Header, body []byte) {
+	if x.expect || x.length < 0 || x.length > little {
+		x.close = true // content that nobody will read; see agentConn.drop
+	}
 	length := int64(len(body))
 	if x.method == "HEAD" {
 		h = h.Add("Content-Length", strconv.FormatInt(length, 10))

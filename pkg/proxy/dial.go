@@ -43,6 +43,9 @@ func newDialer(p *Proxy) dialer {
 		ClientSessionCache: tls.NewLRUClientSessionCache(256),
 		VerifyConnection:   notOurs(p.Authority.CertPEM()),
 	}}
+	// Go's own resolver: libc's does not find names of /etc/hosts that end in a
+	// dot, as reach spells them.
+	d.net.Resolver = &net.Resolver{PreferGo: true}
 	if p.Upstream == nil {
 		d.net.ControlContext = d.allowed
 	}
@@ -96,9 +99,10 @@ func (d *dialer) reach(ctx context.Context, dest target) (net.Conn, error) {
 		return d.chain(ctx, dest)
 	}
 	addr := dest.addr()
-	if _, err := netip.ParseAddr(dest.host); err != nil {
+	if _, err := netip.ParseAddr(dest.host); err != nil && strings.Contains(dest.host, ".") {
 		// The trailing dot keeps the resolver from trying its search list: the
-		// name that was matched is the name that is resolved.
+		// name that was matched is the name that is resolved. A name of one
+		// label, as containers have, is not found in /etc/hosts that way.
 		addr = strings.Replace(addr, ":", ".:", 1)
 	}
 	return d.net.DialContext(ctx, "tcp", addr)

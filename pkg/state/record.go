@@ -22,7 +22,8 @@ type Record struct {
 	Started   time.Time       `json:"started"`
 	Boot      string          `json:"boot"` // boot_id; process numbers of another boot mean nothing
 	Launcher  Part            `json:"launcher"`
-	Parts     map[string]Part `json:"parts"` // egress-proxy, superviser, pipelock, agent
+	Parts     map[string]Part `json:"parts"`           // egress-proxy, superviser, pipelock, agent
+	Slots     []string        `json:"slots,omitempty"` // credentials the proxy was started with
 	Workspace string          `json:"workspace,omitempty"`
 	Command   []string        `json:"command,omitempty"`
 	ProxyURL  string          `json:"proxy_url,omitempty"` // as the agent sees it

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,25 +34,28 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// examine decides about host, and gives the address to dial.
-func (s *server) examine(c *config, host string) (netip.Addr, *block) {
+// examine decides about host, and gives the address to dial for port.
+func (s *server) examine(c *config, host, port string) (string, *block) {
 	if !c.allows(host) {
-		return netip.Addr{}, &block{403, "allowlist", "domain not in allowlist: " + host}
+		return "", &block{403, "allowlist", "domain not in allowlist: " + host}
 	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		var ok bool
-		if addr, ok = s.hosts[strings.ToLower(strings.TrimSuffix(host, "."))]; !ok {
-			return addr, &block{403, "ssrf", "SSRF check failed: DNS resolution error for " + host + ": no such host"}
+		at, ok := s.hosts[strings.ToLower(strings.TrimSuffix(host, "."))]
+		if addr = at.Addr(); at.Port() != 0 {
+			port = strconv.Itoa(int(at.Port()))
+		}
+		if !ok {
+			return "", &block{403, "ssrf", "SSRF check failed: DNS resolution error for " + host + ": no such host"}
 		}
 	}
 	if !c.reaches(addr) {
-		return addr, &block{403, "ssrf", "SSRF blocked: " + host + " resolves to internal IP " + addr.String()}
+		return "", &block{403, "ssrf", "SSRF blocked: " + host + " resolves to internal IP " + addr.String()}
 	}
 	if s.rate.exceeded(host, c.FetchProxy.Monitoring.MaxRequestsPerMinute) {
-		return addr, &block{429, "ratelimit", "rate limit exceeded for " + host}
+		return "", &block{429, "ratelimit", "rate limit exceeded for " + host}
 	}
-	return addr, nil
+	return net.JoinHostPort(addr.String(), port), nil
 }
 
 func (s *server) connect(w http.ResponseWriter, r *http.Request, id string) {
@@ -65,7 +69,7 @@ func (s *server) connect(w http.ResponseWriter, r *http.Request, id string) {
 		host, port = r.Host, "443"
 	}
 	e := event{Level: "warn", Event: "blocked", Method: "CONNECT", Target: r.Host, ClientIP: clientIP(r), RequestID: id, Agent: agent(r)}
-	addr, b := s.examine(c, host)
+	addr, b := s.examine(c, host, port)
 	if b != nil {
 		e.Scanner, e.Reason, e.Message = b.scanner, b.reason, "request blocked"
 		s.log(e)
@@ -73,7 +77,7 @@ func (s *server) connect(w http.ResponseWriter, r *http.Request, id string) {
 		http.Error(w, "CONNECT blocked: "+b.reason, b.status)
 		return
 	}
-	up, err := net.DialTimeout("tcp", net.JoinHostPort(addr.String(), port), 10*time.Second)
+	up, err := net.DialTimeout("tcp", addr, 10*time.Second)
 	if err != nil {
 		e.Level, e.Event, e.Error, e.Message = "error", "error", err.Error(), "request error"
 		s.log(e)
@@ -122,7 +126,11 @@ func (s *server) forward(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	e := event{Level: "warn", Event: "blocked", Method: r.Method, URL: r.URL.String(), ClientIP: clientIP(r), RequestID: id, Agent: agent(r)}
-	addr, b := s.examine(c, r.URL.Hostname())
+	port := r.URL.Port()
+	if port == "" {
+		port = "80"
+	}
+	addr, b := s.examine(c, r.URL.Hostname(), port)
 	if b != nil {
 		e.Scanner, e.Reason, e.Message = b.scanner, b.reason, "request blocked"
 		s.log(e)
@@ -130,12 +138,8 @@ func (s *server) forward(w http.ResponseWriter, r *http.Request, id string) {
 		http.Error(w, "blocked: "+b.reason, b.status)
 		return
 	}
-	port := r.URL.Port()
-	if port == "" {
-		port = "80"
-	}
 	out := r.Clone(r.Context())
-	out.Host, out.URL.Host, out.RequestURI = r.URL.Host, net.JoinHostPort(addr.String(), port), ""
+	out.Host, out.URL.Host, out.RequestURI = r.URL.Host, addr, ""
 	for _, h := range []string{"Connection", "Proxy-Connection", "Proxy-Authorization", "X-Pipelock-Agent"} {
 		out.Header.Del(h)
 	}

@@ -108,7 +108,7 @@ func run(path, listen string) error {
 type server struct {
 	path           string
 	stdout, stderr io.Writer
-	hosts          map[string]netip.Addr
+	hosts          map[string]netip.AddrPort
 	config         atomic.Pointer[config]
 	logMu          sync.Mutex
 	requests       atomic.Int64
@@ -119,12 +119,17 @@ type server struct {
 }
 
 // hostTable reads "name=address,…".
-func hostTable(s string) map[string]netip.Addr {
-	t := map[string]netip.Addr{}
+//
+// An address with a port stands for that port whichever was asked for, so that
+// a test's origin need not have 443.
+func hostTable(s string) map[string]netip.AddrPort {
+	t := map[string]netip.AddrPort{}
 	for _, pair := range strings.Split(s, ",") {
 		name, addr, _ := strings.Cut(pair, "=")
 		if a, err := netip.ParseAddr(addr); err == nil {
-			t[name] = a
+			t[name] = netip.AddrPortFrom(a, 0)
+		} else if ap, err := netip.ParseAddrPort(addr); err == nil {
+			t[name] = ap
 		}
 	}
 	return t

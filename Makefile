@@ -1,0 +1,48 @@
+# make PROGRAMS builds into bin/; `make` lists the targets.
+PROGRAMS = egress-proxy routesctl superviser pipemirror bottlerun
+GOFLAGS ?= -trimpath
+FUZZTIME ?= 10s
+export CGO_ENABLED = 0
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile
+
+build: ## the five programs, static, into bin/
+	go build $(GOFLAGS) -ldflags '-s -w' -o bin/ $(PROGRAMS:%=./%)
+
+demo: build ## the main job, played with the real programs
+	go build $(GOFLAGS) -o bin/ ./scripts/demo
+	scripts/demo/run.sh
+
+test: ## all tests, with the real parts that this machine has
+	go vet ./...
+	go test -count=1 ./...
+
+race: ## all tests with the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race -count=1 ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	scripts/fuzz-all $(FUZZTIME)
+
+bench: ## benchmarks of the packages
+	go test -run '^$$' -bench . -benchmem ./pkg/...
+
+lint: ## gofmt, vet, modules as they were
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
+	go vet ./...
+	go mod verify
+
+arrows: ## who imports whom
+	@scripts/arrows
+
+check: lint race ## what CI runs
+	$(MAKE) fuzz FUZZTIME=5s
+
+install: build ## into PREFIX/bin (default /usr/local)
+	install -d $(DESTDIR)$(or $(PREFIX),/usr/local)/bin
+	install -m 755 $(PROGRAMS:%=bin/%) $(DESTDIR)$(or $(PREFIX),/usr/local)/bin/
+
+clean: ## what was built
+	rm -rf bin
+
+.PHONY: help build demo test race fuzz bench lint arrows check install clean

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"os"
+
+	"bottle/pkg/cli"
+	"bottle/pkg/sandbox"
+)
+
+// A jail is what the agent runs in: a sandbox, or nothing but variables.
+type jail interface {
+	// Build makes the place and the listeners. The agent does not run yet.
+	build(env []string) error
+	// Proxy and super are the sockets for egress-proxy and superviser.
+	proxy() *os.File
+	super() *os.File
+	proxyURL() string
+	// LetGo checks that the proxy answers, and starts the agent.
+	letGo() error
+	// Pid of the process whose end is the agent's.
+	pid() int
+	signal(os.Signal) error
+	// Wait returns the agent's exit code once it has ended.
+	wait() (int, error)
+	// Kill ends the agent at once, also one that has not been let go.
+	kill()
+	// Close frees what is left when all has ended.
+	close()
+}
+
+// healthz answers 200 when the proxy serves.
+const healthz = "http://_egress-proxy.local/healthz"
+
+// localJail is the sandbox of Linux namespaces.
+type localJail struct {
+	plan *plan
+	env  *cli.Env
+	ca   []byte // the authority's certificate, PEM
+	pem  []byte // the bundle
+	work *sandbox.Workspace
+	sb   *sandbox.Sandbox
+	gone bool // it was let go, and not waited for yet
+	over bool // it was waited for
+}
+
+func (j *localJail) build(agentEnv []string) error {
+	p := j.plan
+	work, err := sandbox.OpenWorkspace(p.work, p.policy)
+	if err != nil {
+		return cli.Refused(err)
+	}
+	j.work = work
+	for _, n := range work.Notes() {
+		note(j.env, "%s", n)
+	}
+	cfg := sandbox.Config{
+		Name: p.name, Args: p.command, Env: agentEnv, Workspace: work, ReadOnly: p.readOnly, Bundle: j.pem,
+		Files:    map[string][]byte{"ca.pem": j.ca, "mcp.json": []byte(mcpConfig)},
+		Programs: map[string]string{"superviser": p.super},
+		Listen:   []sandbox.Listen{{Name: "proxy", Network: "tcp", Address: sandbox.ProxyAddr}, {Name: "super", Network: "unix", Address: sandbox.Supervise}},
+		Pids:     uint64(p.manifest.Limits.Pids),
+		TmpBytes: uint64(p.manifest.Limits.Memory), // a tmpfs is memory
+		Stdout:   j.env.Stdout, Stderr: j.env.Stderr,
+	}
+	cfg.Stdin, _ = j.env.Stdin.(*os.File)
+	cfg.Terminal = isTerminal(j.env.Stdin) && isTerminal(j.env.Stdout)
+	if j.sb, err = sandbox.Start(cfg); err == nil {
+		return nil
+	}
+	if cause := sandbox.Probe(); cause != nil {
+		return cause // says what would help; exit 3
+	}
+	return cli.Exit(sandbox.CannotStart, err)
+}
+
+// mcpConfig tells an MCP client how to reach the superviser; for Claude Code:
+// --mcp-config /run/bottle/mcp.json.
+const mcpConfig = `{"mcpServers":{"superviser":{"type":"stdio","command":"` + sandbox.BinDir + `/superviser","args":["connect","` + sandbox.Supervise + `"]}}}
+`
+
+func (j *localJail) proxy() *os.File  { return j.sb.Listener("proxy") }
+func (j *localJail) super() *os.File  { return j.sb.Listener("super") }
+func (j *localJail) proxyURL() string { return "http://" + sandbox.ProxyAddr }
+func (j *localJail) pid() int         { return j.sb.Pid() }
+
+func (j *localJail) letGo() error {
+	if err := j.sb.Go(sandbox.Check{Healthy: healthz}); err != nil {
+		return cli.Exit(sandbox.CannotStart, err)
+	}
+	j.gone = true
+	return nil
+}
+
+func (j *localJail) signal(sig os.Signal) error { return j.sb.Signal(sig) }
+func (j *localJail) kill()                      { j.sb.Kill() }
+
+func (j *localJail) wait() (int, error) {
+	j.gone, j.over = false, true
+	return j.sb.Wait()
+}
+
+func (j *localJail) close() {
+	switch {
+	case j.sb == nil:
+	case j.gone:
+		j.sb.Kill()
+		j.sb.Wait()
+	case !j.over:
+		j.sb.Abandon()
+	}
+	if j.work != nil {
+		j.work.Close()
+	}
+}

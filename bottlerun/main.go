@@ -1,0 +1,22 @@
+// Bottlerun starts and stops a bottle: a sandbox for a coding agent whose only
+// way out is egress-proxy. See README.md.
+package main
+
+import (
+	_ "embed"
+
+	"bottle/pkg/cli"
+	"bottle/pkg/sandbox"
+)
+
+//go:embed usage.txt
+var usage string
+
+func main() {
+	sandbox.Stages()
+	cli.Main("bottlerun", usage,
+		cli.Verb{Name: "run", Run: run},
+		cli.Verb{Name: "ls", Run: ls},
+		cli.Verb{Name: "stop", Run: stop},
+	)
+}

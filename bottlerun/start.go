@@ -1,0 +1,304 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"bottle/pkg/atomicfile"
+	"bottle/pkg/ca"
+	"bottle/pkg/cli"
+	"bottle/pkg/sandbox"
+	"bottle/pkg/state"
+)
+
+// A running is a bottle from its first file to the last.
+type running struct {
+	*plan
+	env     *cli.Env
+	jail    jail
+	parts   []*part
+	died    chan *part
+	signals chan os.Signal
+	record  state.Record
+	ca, pem []byte
+	// pipelockAddr is where the bottle's pipelock listens.
+	pipelockAddr string
+}
+
+// grace is how long the agent may go on after TERM or HUP.
+const grace = 10 * time.Second
+
+// forwarded are the signals that are the agent's.
+var forwarded = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2}
+
+// start carries the plan out. Everything is there and healthy before the agent
+// runs; whatever ends it, all is taken down in reverse.
+func start(_ context.Context, env *cli.Env, p *plan) error {
+	if err := p.dir.Make(); err != nil {
+		return err
+	}
+	release, err := p.dir.Hold()
+	if errors.Is(err, state.ErrRunning) {
+		return cli.Refused(p.whoRuns())
+	}
+	if err != nil {
+		return err
+	}
+	defer release()
+	r := &running{plan: p, env: env, died: make(chan *part, 8), signals: make(chan os.Signal, 16)}
+	signal.Notify(r.signals, forwarded...)
+	defer signal.Stop(r.signals)
+	// With SIGPIPE caught, a reader of ours that is gone is an error of write(2);
+	// otherwise it would end us without a teardown.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	defer r.takeDown()
+	for _, step := range []func() error{r.clean, r.openRecord, r.writeState, r.buildJail, r.startPipelock, r.startProxy, r.startSuperviser, r.fillRecord, r.letGo} {
+		if err := r.interrupted(); err != nil {
+			return err
+		}
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return r.attend()
+}
+
+// whoRuns names the holder of a name that is taken.
+func (p *plan) whoRuns() error {
+	rec, err := p.dir.Load()
+	if err != nil {
+		return fmt.Errorf("bottle %s: another launcher is starting or ending it", p.name)
+	}
+	return fmt.Errorf("bottle %s runs already: launcher %d since %s, workspace %s\nhint: bottlerun stop %s, or choose another name",
+		p.name, rec.Launcher.Pid, rec.Started.Format(time.RFC3339), rec.Workspace, p.name)
+}
+
+// interrupted reports a signal that came before there was an agent for it.
+func (r *running) interrupted() error {
+	select {
+	case sig := <-r.signals:
+		return fmt.Errorf("%v: the bottle was not started", sig)
+	default:
+		return nil
+	}
+}
+
+// clean removes what an earlier launcher of this name left.
+func (r *running) clean() error {
+	rec, err := r.dir.Load()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return r.dropSecrets()
+	case err != nil:
+		return err
+	}
+	return cleanStale(r.dir, rec)
+}
+
+// writeState writes what the parts read: the table, the authority, the manifest.
+func (r *running) writeState() error {
+	cert, key, err := ca.New("bottle "+r.name, time.Now())
+	if err != nil {
+		return err
+	}
+	extra := [][]byte{cert}
+	if r.pem, err = ca.Bundle(extra...); err != nil {
+		return err
+	}
+	r.ca = cert
+	for _, old := range []string{r.dir.Next(), r.dir.Status()} {
+		if err := os.Remove(old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	for _, f := range []struct {
+		path string
+		data []byte
+		mode fs.FileMode
+	}{
+		{r.dir.Routes(), r.table.Encode(), 0o600},
+		{r.dir.CACert(), cert, 0o600},
+		{r.dir.CAKey(), key, 0o600},
+		{r.dir.Manifest(), r.text, 0o600},
+	} {
+		if err := atomicfile.Write(f.path, f.data, f.mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *running) buildJail() error {
+	r.noteLimits()
+	if r.backend == backendEnv {
+		r.jail = &envJail{plan: r.plan, env: r.env, pem: r.pem}
+		return r.jail.build(nil)
+	}
+	agentEnv, err := r.agentEnv("http://" + sandbox.ProxyAddr)
+	if err != nil {
+		return err
+	}
+	r.jail = &localJail{plan: r.plan, env: r.env, ca: r.ca, pem: r.pem}
+	return r.jail.build(agentEnv)
+}
+
+// noteLimits says which limits nobody enforces, rather than to seem to.
+func (r *running) noteLimits() {
+	l := r.manifest.Limits
+	if l.CPUs > 0 || l.Memory > 0 {
+		note(r.env, "limits: the %s backend bounds neither the processes' memory nor their processors; only the temporary folders", r.backend)
+	}
+	if l.Pids > 0 && r.backend == backendEnv {
+		note(r.env, "limits: the env backend does not bound the number of processes")
+	}
+}
+
+func (r *running) startProxy() error {
+	upstream := ""
+	if r.pipelock != "" {
+		upstream = "http://" + r.pipelockAddr
+	}
+	var tokens []string
+	for slot, value := range r.tokens {
+		tokens = append(tokens, slot+"="+value) // in the environment: on no disk
+	}
+	return r.add("egress-proxy", r.proxy, r.proxyArgs(upstream), r.partEnv(tokens...), r.jail.proxy())
+}
+
+func (r *running) startSuperviser() error {
+	return r.add("superviser", r.super, r.superviserArgs(r.jail.proxyURL()), r.partEnv(), r.jail.super())
+}
+
+func (r *running) add(name, path string, args, env []string, files ...*os.File) error {
+	p, err := startPart(name, r.dir.Log(name), path, args, env, r.died, files...)
+	if err != nil {
+		return err
+	}
+	r.parts = append(r.parts, p)
+	return nil
+}
+
+// openRecord says that this bottle exists, before anything is made that a next
+// launcher would have to clean up.
+func (r *running) openRecord() error {
+	r.record = state.Record{Name: r.name, Backend: r.backend, Started: time.Now().UTC().Truncate(time.Second), Boot: state.Boot(),
+		Launcher: state.Self(), Parts: map[string]state.Part{}, Slots: slices.Sorted(maps.Keys(r.slots)), Workspace: r.work, Command: r.command}
+	return r.dir.Save(r.record)
+}
+
+// fillRecord tells the operator's tools what runs. Before the agent does: its
+// first proposal may be approved at once.
+func (r *running) fillRecord() error {
+	r.record.ProxyURL = r.jail.proxyURL()
+	for _, p := range r.parts {
+		r.record.Parts[p.name] = p.id()
+	}
+	return r.dir.Save(r.record)
+}
+
+// letGo starts the agent once all is healthy, unless a part dies or a signal
+// comes meanwhile.
+func (r *running) letGo() error {
+	done := make(chan error, 1)
+	go func() { done <- r.jail.letGo() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			return err
+		}
+	case p := <-r.died:
+		r.jail.kill()
+		<-done
+		return p.death()
+	case sig := <-r.signals:
+		r.jail.kill()
+		<-done
+		return fmt.Errorf("%v: the bottle was not started", sig)
+	}
+	if id, err := state.PartOf(r.jail.pid()); err == nil {
+		r.record.Parts["agent"] = id
+		return r.dir.Save(r.record)
+	}
+	return nil
+}
+
+// attend passes signals on until the agent ends, and ends it when a part does.
+func (r *running) attend() error {
+	type end struct {
+		code int
+		err  error
+	}
+	ended := make(chan end, 1)
+	go func() {
+		code, err := r.jail.wait()
+		ended <- end{code, err}
+	}()
+	var late <-chan time.Time
+	killed := false
+	for {
+		select {
+		case e := <-ended:
+			if killed {
+				e = end{code: 128 + int(syscall.SIGKILL)}
+			}
+			if e.err != nil {
+				return e.err
+			}
+			return cli.Exit(e.code, silentUnless(e.code))
+		case p := <-r.died:
+			r.jail.kill()
+			<-ended
+			return fmt.Errorf("%w\nthe agent had no way out any more; the bottle was taken down", p.death())
+		case sig := <-r.signals:
+			r.jail.signal(sig)
+			if late == nil && (sig == syscall.SIGTERM || sig == syscall.SIGHUP) {
+				late = time.After(grace)
+			}
+		case <-late:
+			note(r.env, "the agent did not end within %v; it is killed", grace)
+			r.jail.kill()
+			late, killed = nil, true
+		}
+	}
+}
+
+// silentUnless is the error that passes the agent's code on without a word.
+func silentUnless(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return cli.Silent
+}
+
+// takeDown ends what still runs, the agent first, and removes what was for
+// this run only. The logs and the last table stay.
+func (r *running) takeDown() {
+	if r.jail != nil {
+		r.jail.close()
+	}
+	for i := len(r.parts) - 1; i >= 0; i-- {
+		r.parts[i].stop()
+	}
+	if err := r.dropSecrets(); err != nil {
+		note(r.env, "%v", err)
+	}
+	if err := os.Remove(r.dir.Record()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		note(r.env, "%v", err)
+	}
+}
+
+// dropSecrets removes the authority's key, the bundle and the tokens.
+func (p *plan) dropSecrets() error { return dropSecrets(p.dir) }
+
+// note is a line for the operator. Standard output is the agent's.
+func note(env *cli.Env, format string, args ...any) {
+	fmt.Fprintf(env.Stderr, "%s: %s\n", env.Prog, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,140 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// agentMain is the stage _agent: it gives up what is left and becomes the
+// command. Everything below works on the calling thread, which is the one that
+// executes; the Go runtime's others end with that (execve(2)). It returns only
+// when that did not happen: the exit code.
+func agentMain() int {
+	runtime.LockOSThread()
+	var s agentSpec
+	if err := readSpec(agentFd, &s); err != nil {
+		return cannot(err)
+	}
+	unix.Umask(s.Umask)
+	if err := unix.Chdir(s.Dir); err != nil {
+		return cannot(fmt.Errorf("%s: %w", s.Dir, err))
+	}
+	if s.Terminal {
+		if err := foreground(); err != nil {
+			return cannot(err)
+		}
+	}
+	if err := confine(s.Pids); err != nil {
+		return cannot(err)
+	}
+	if err := selfTestConfined(); err != nil {
+		return cannot(err)
+	}
+	return become(s)
+}
+
+func cannot(err error) int {
+	fmt.Fprintf(os.Stderr, "bottle: the agent was not started: %v\n", err)
+	return CannotStart
+}
+
+// foreground makes this process's group the terminal's. With SIGTTOU blocked,
+// which otherwise stops a background group that tries (tcsetpgrp(3)).
+func foreground() error {
+	var set, old unix.Sigset_t
+	set.Val[0] = 1 << (uint(unix.SIGTTOU) - 1)
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, &old); err != nil {
+		return err
+	}
+	defer unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
+	if err := unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, os.Getpid()); err != nil {
+		return fmt.Errorf("terminal: %w", err)
+	}
+	return nil
+}
+
+// confine gives up what _init left: that has dropped the capabilities and set
+// no_new_privs, which process 1 has no use for either. The filter comes last,
+// since it refuses some of the steps before it.
+func confine(pids uint64) error {
+	// The session keyring is the operator's, also across namespaces. Anonymous:
+	// a name could be joined by others.
+	if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil && err != unix.ENOSYS {
+		return fmt.Errorf("session keyring: %w", err)
+	}
+	// Counted per user namespace, threads included (Linux 5.14): a pid limit.
+	if err := unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: pids, Max: pids}); err != nil {
+		return fmt.Errorf("process limit: %w", err)
+	}
+	// A core of an agent that was given a file may hold it and leave by another way.
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("core limit: %w", err)
+	}
+	if err := landlockScope(); err != nil {
+		return err
+	}
+	return filterSyscalls()
+}
+
+// become executes the command; it returns the exit code when that fails, as a
+// shell would.
+func become(s agentSpec) int {
+	path, err := lookPath(s.Args[0], s.Env)
+	if err == nil {
+		err = syscall.Exec(path, s.Args, s.Env)
+	}
+	fmt.Fprintf(os.Stderr, "bottle: %s: %v\n", s.Args[0], err)
+	if errors.Is(err, unix.ENOENT) {
+		if path == "" {
+			fmt.Fprintf(os.Stderr, "hint: only /usr, /opt, the workspace and what -ro shows are there inside\n")
+		}
+		return 127
+	}
+	return 126
+}
+
+// lookPath finds name in PATH of env as execvp(3) does: the first executable
+// file, else EACCES when there was one that is not executable, else ENOENT.
+func lookPath(name string, env []string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	found := error(unix.ENOENT)
+	for _, dir := range filepath.SplitList(pathOf(env)) {
+		if dir == "" {
+			dir = "."
+		}
+		p := filepath.Join(dir, name)
+		if dir == "." {
+			p = "./" + name
+		}
+		var st unix.Stat_t
+		if unix.Stat(p, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+			continue
+		}
+		if unix.Access(p, unix.X_OK) == nil {
+			return p, nil
+		}
+		found = unix.EACCES
+	}
+	return "", found
+}
+
+// defaultPath is for an agent without PATH.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+func pathOf(env []string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if v, ok := strings.CutPrefix(env[i], "PATH="); ok {
+			return v
+		}
+	}
+	return defaultPath
+}

@@ -1,0 +1,238 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// What an agent could leave in the workspace for the host to run later is
+// read-only inside (facts: hooks planted in .git ran on the host). Three rules:
+//
+//   - A path that exists is bound over itself, read-only.
+//   - A path that is missing gets a placeholder, an empty folder, whatever the
+//     path would be: git does not list empty folders, no shell reads one, and
+//     the agent can put nothing in its place. The mount needs something to sit
+//     on, and removing that on the host would take the mount away, so it stays
+//     while a bottle runs. Where a parent is missing, the parent is the
+//     placeholder: without .git no repository can be made.
+//   - Every folder between the workspace and such a path is bound over itself,
+//     writable: a mount point cannot be renamed, else `mv .git x` would
+//     carry the read-only hooks away and leave room for others.
+var protected = []string{
+	".git/hooks", ".git/config", ".git/modules", ".git/" + commondir, ".gitmodules",
+	"bottle.yaml", // the manifest: what the next bottle here may reach
+	".mcp.json", ".vscode", ".idea", ".envrc",
+	".claude/commands", ".claude/agents", ".claude/hooks", ".claude/settings.json", ".claude/settings.local.json",
+	".bashrc", ".bash_profile", ".bash_login", ".profile", ".zshrc", ".zprofile", ".zshenv", ".zlogin",
+}
+
+// protectedIfThere are harmless as long as they are missing: git reads
+// config.worktree only where .git/config, which is covered, says so.
+var protectedIfThere = []string{".git/config.worktree"}
+
+// commondir in .git sends git elsewhere for configuration and hooks
+// (gitrepository-layout(5)). git stops at an empty folder of that name, so its
+// placeholder is a file that says "here".
+const commondir = "commondir"
+
+const commondirText = ".\n"
+
+// The sticky bit and no write bit mark a placeholder, so that one left by a
+// killed launcher is known again.
+const (
+	placeholderMode = unix.S_ISVTX | 0o555
+	placeholderMask = unix.S_ISVTX | 0o222
+)
+
+// cover finds what is to be protected and makes the placeholders.
+func (w *Workspace) cover(pol Policy) error {
+	for _, rel := range protected {
+		if err := w.coverPath(rel, true, pol); err != nil {
+			return err
+		}
+	}
+	for _, rel := range append(slices.Clone(protectedIfThere), w.inside(pol.Keep)...) {
+		if err := w.coverPath(rel, false, pol); err != nil {
+			return err
+		}
+	}
+	slices.Sort(w.covered)
+	w.covered = slices.Compact(w.covered)
+	if slices.Contains(w.covered, ".git") && w.hasNoRepository() {
+		w.notes = append(w.notes, "the workspace has no .git, and the agent cannot make one\nhint: run git init first, or let the agent: -writable .git")
+	}
+	return nil
+}
+
+// inside returns the paths of list that lie in the workspace, relative to it.
+func (w *Workspace) inside(list []string) []string {
+	var rels []string
+	for _, p := range list {
+		real, err := filepath.EvalSymlinks(p)
+		if err == nil && within(real, w.Path) && real != w.Path {
+			rels = append(rels, strings.TrimPrefix(real, strings.TrimSuffix(w.Path, "/")+"/"))
+		}
+	}
+	return rels
+}
+
+// coverPath adds rel to what is covered. The first part of rel that is missing
+// is covered instead of it.
+func (w *Workspace) coverPath(rel string, make bool, pol Policy) error {
+	for _, x := range pol.Writable {
+		if within(rel, filepath.Clean(x)) {
+			return nil
+		}
+	}
+	parts := strings.Split(rel, "/")
+	for i := range parts {
+		part := strings.Join(parts[:i+1], "/")
+		st, err := statBeneath(int(w.dir.Fd()), part)
+		switch {
+		case errors.Is(err, unix.ENOENT) && !make:
+			return nil
+		case errors.Is(err, unix.ENOENT) && pol.Dry:
+			w.covered = append(w.covered, part)
+			return nil
+		case errors.Is(err, unix.ENOENT):
+			return w.placeholder(part)
+		case err != nil:
+			return fmt.Errorf("workspace %s: %s: %w", w.Path, part, err)
+		case st.Mode&unix.S_IFMT == unix.S_IFLNK:
+			return fmt.Errorf("workspace %s: %s is a symbolic link, which cannot be protected; wanted a file or folder\nhint: replace the link by what it points to, or leave it to the agent: -writable %s", w.Path, part, part)
+		case st.Mode&unix.S_IFMT != unix.S_IFDIR, i == len(parts)-1, isPlaceholder(st):
+			w.covered = append(w.covered, part)
+			return nil
+		}
+	}
+	return nil
+}
+
+// placeholder makes the missing rel and covers it.
+func (w *Workspace) placeholder(rel string) error {
+	parent, err := openBeneath(int(w.dir.Fd()), filepath.Dir(rel), unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return fmt.Errorf("workspace %s: %s: %w", w.Path, rel, err)
+	}
+	defer unix.Close(parent)
+	err = makePlaceholder(parent, filepath.Base(rel))
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS) {
+		if !w.owner.Root {
+			return nil // who cannot make it here cannot make it inside either: the same user
+		}
+	}
+	if err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("workspace %s: placeholder %s: %w", w.Path, rel, err)
+	}
+	w.covered = append(w.covered, rel)
+	return nil
+}
+
+func makePlaceholder(parent int, name string) error {
+	if name == commondir {
+		return makeCommondir(parent)
+	}
+	if err := unix.Mkdirat(parent, name, placeholderMode); err != nil {
+		return err
+	}
+	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Fchmod(fd, placeholderMode) // the umask took some of it
+}
+
+func makeCommondir(parent int) error {
+	fd, err := unix.Openat(parent, commondir, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if _, err := unix.Write(fd, []byte(commondirText)); err != nil {
+		return err
+	}
+	return unix.Fchmod(fd, unix.S_ISVTX|0o444)
+}
+
+// uncover removes the placeholders when no other bottle holds the workspace: a
+// mount point removed on the host would lose its mount in that bottle.
+func (w *Workspace) uncover() {
+	if unix.Flock(int(w.dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		return
+	}
+	for _, rel := range protected {
+		for ; rel != "."; rel = filepath.Dir(rel) {
+			removePlaceholder(int(w.dir.Fd()), rel)
+		}
+	}
+}
+
+// removePlaceholder removes rel if it is one. Errors leave it: it is empty.
+func removePlaceholder(dir int, rel string) {
+	st, err := statBeneath(dir, rel)
+	if err != nil || !isPlaceholder(st) {
+		return
+	}
+	parent, err := openBeneath(dir, filepath.Dir(rel), unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return
+	}
+	defer unix.Close(parent)
+	flags := unix.AT_REMOVEDIR // rmdir(2) takes only what is empty
+	if st.Mode&unix.S_IFMT == unix.S_IFREG {
+		flags = 0
+	}
+	unix.Unlinkat(parent, filepath.Base(rel), flags)
+}
+
+func isPlaceholder(st unix.Stat_t) bool {
+	if st.Mode&placeholderMask != unix.S_ISVTX {
+		return false
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return true
+	case unix.S_IFREG:
+		return st.Size == int64(len(commondirText))
+	}
+	return false
+}
+
+// hasNoRepository: .git is missing or our placeholder.
+func (w *Workspace) hasNoRepository() bool {
+	st, err := statBeneath(int(w.dir.Fd()), ".git")
+	return err != nil || isPlaceholder(st)
+}
+
+// openBeneath opens rel below dir and follows no symbolic link in any part of
+// it (openat2(2)): an earlier agent may have planted one.
+func openBeneath(dir int, rel string, flags int) (int, error) {
+	how := unix.OpenHow{
+		Flags:   uint64(flags | unix.O_CLOEXEC),
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	}
+	for {
+		fd, err := unix.Openat2(dir, rel, &how)
+		if err != unix.EINTR && err != unix.EAGAIN {
+			return fd, err
+		}
+	}
+}
+
+// statBeneath is lstat(2) of rel below dir; only its last part may be a link.
+func statBeneath(dir int, rel string) (unix.Stat_t, error) {
+	var st unix.Stat_t
+	parent, err := openBeneath(dir, filepath.Dir(rel), unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return st, err
+	}
+	defer unix.Close(parent)
+	err = unix.Fstatat(parent, filepath.Base(rel), &st, unix.AT_SYMLINK_NOFOLLOW)
+	return st, err
+}

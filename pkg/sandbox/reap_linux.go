@@ -1,0 +1,151 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// reapSpec is what _init leaves to _reap.
+type reapSpec struct {
+	Agent    agentSpec
+	Terminal bool
+}
+
+// pid1 is what _reap keeps.
+type pid1 struct {
+	ctl   *wire
+	agent int         // its process id
+	gone  atomic.Bool // the agent was reaped: its id may be another's
+}
+
+// reapMain is the stage _reap, process 1 without any right. Its exit ends the
+// sandbox: the kernel kills what is left in the process namespace.
+func reapMain() int {
+	// Before there is an agent: it has our uid, and never may look into us.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return CannotStart
+	}
+	ctl, err := wireOf(controlFd)
+	if err != nil {
+		return CannotStart
+	}
+	p := &pid1{ctl: ctl}
+	var s reapSpec
+	if err = readSpec(specFd, &s); err == nil {
+		err = p.awaitGo()
+	}
+	if err == nil {
+		err = p.start(s)
+	}
+	if err != nil {
+		return report(ctl, err)
+	}
+	go p.obey()
+	return p.reap()
+}
+
+// awaitGo waits for the launcher's word that all parts run, and checks it.
+func (p *pid1) awaitGo() error {
+	m, files, err := p.ctl.receive()
+	closeAll(files)
+	if err != nil {
+		os.Exit(CannotStart) // the launcher is gone; nobody to tell
+	}
+	if m.Kind != kindGo {
+		return fmt.Errorf("unexpected message %q; wanted %q", m.Kind, kindGo)
+	}
+	if m.Healthy != "" {
+		if err := waitHealthy(m.Healthy); err != nil {
+			return err
+		}
+	}
+	return selfTest(m.Reach)
+}
+
+// start starts the stage _agent.
+func (p *pid1) start(s reapSpec) error {
+	s.Agent.Terminal = s.Terminal
+	f, err := specFile(s.Agent)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	p.agent, err = syscall.ForkExec("/proc/self/exe", []string{"bottle", stageAgent}, &syscall.ProcAttr{
+		Files: []uintptr{0, 1, 2, f.Fd()},
+		Env:   os.Environ(), // a stage's, see stageEnv
+		// A group, not a session: we stay the session's leader, so that the group
+		// is not an orphan and ^Z stops it (POSIX, "orphaned process group").
+		Sys: &syscall.SysProcAttr{Setpgid: true},
+	})
+	if err != nil {
+		return fmt.Errorf("starting the agent: %w", err)
+	}
+	closeStdio()
+	return p.ctl.send(message{Kind: kindStarted})
+}
+
+// closeStdio lets go of the agent's streams, so that they end with the agent.
+func closeStdio() {
+	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
+	if err != nil {
+		return
+	}
+	defer null.Close()
+	for fd := range 3 {
+		unix.Dup3(int(null.Fd()), fd, 0)
+	}
+}
+
+// obey carries out what the launcher says until it is gone, and then ends the
+// sandbox. It is the second line behind PDEATHSIG.
+func (p *pid1) obey() {
+	for {
+		m, files, err := p.ctl.receive()
+		closeAll(files)
+		if err != nil {
+			os.Exit(CannotStart)
+		}
+		if m.Kind != kindSignal || p.gone.Load() {
+			continue
+		}
+		to, sig := p.agent, syscall.Signal(m.Code)
+		if sig == syscall.SIGCONT {
+			to = -to // its terminal has stopped the whole group
+		}
+		unix.Kill(to, sig)
+	}
+}
+
+// reap waits for every process that is given to process 1, and returns the
+// agent's exit code when that has ended.
+func (p *pid1) reap() int {
+	for {
+		var ws unix.WaitStatus
+		pid, err := unix.Wait4(-1, &ws, unix.WUNTRACED, nil)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return CannotStart
+		case pid != p.agent:
+		case ws.Stopped():
+			p.ctl.send(message{Kind: kindStopped})
+		default:
+			p.gone.Store(true)
+			code := exitCode(ws)
+			p.ctl.send(message{Kind: kindExit, Code: code})
+			return 0
+		}
+	}
+}
+
+// exitCode is the shell's: 128 + n for signal n.
+func exitCode(ws unix.WaitStatus) int {
+	if ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return ws.ExitStatus()
+}

@@ -1,0 +1,86 @@
+// Package sandbox runs one command in Linux namespaces of its own, without
+// root, a daemon or another program: an empty network whose only listeners are
+// handed to the caller, a file system of which only the workspace is writable
+// and kept, and no capability.
+//
+// The stages, each a new execution of the program's own file:
+//
+//	launcher   Start: clones the namespaces, keeps the agent's streams
+//	_init      process 1 builds: mounts, listeners; then drops its rights
+//	_reap      process 1 goes on: self-test, starts the agent, reaps, signals
+//	_agent     the agent's process before it becomes the agent: limits,
+//	           keyring, system call filter; then executes the command
+//
+// A program that calls Start or Probe must call Stages first in its main.
+package sandbox
+
+import (
+	"errors"
+	"io"
+	"os"
+)
+
+// Places inside every sandbox.
+const (
+	Home       = "/home/agent"              // a private tmpfs, $HOME
+	RunDir     = "/run/bottle"              // our own files, read-only
+	BundleFile = RunDir + "/bundle.pem"     // Config.Bundle
+	CAFile     = RunDir + "/ca.pem"         // by convention in Config.Files
+	BinDir     = RunDir + "/bin"            // Config.Programs
+	Supervise  = RunDir + "/supervise.sock" // by convention in Config.Listen
+	ProxyAddr  = "127.0.0.1:9099"           // by convention in Config.Listen
+)
+
+// A Listen names one listening socket that is made inside the sandbox's empty
+// network, or its file system, and handed out.
+type Listen struct {
+	Name    string // for Sandbox.Listener
+	Network string // "tcp" or "unix"
+	Address string // for "unix" a path below RunDir
+}
+
+// Config says what one sandbox is. Paths are the host's, absolute.
+type Config struct {
+	Name      string            // becomes the host name inside
+	Args      []string          // the command; Args[0] is looked up in Env's PATH inside
+	Env       []string          // the agent's whole environment
+	Workspace *Workspace        // from OpenWorkspace; writable at its own path
+	ReadOnly  []string          // more host files or folders, shown read-only at their own path
+	Files     map[string][]byte // RunDir/NAME
+	Programs  map[string]string // RunDir/bin/NAME: a host executable, read-only
+	Bundle    []byte            // PEM put over the system's CA store files; none: left alone
+	Listen    []Listen
+	Pids      uint64 // processes and threads at once; 0 is 1024
+	TmpBytes  uint64 // size of each of /tmp and the home; 0 is 2 GiB
+	// Terminal gives the agent a terminal of its own, of the size of Stdin,
+	// which must be a terminal and is put into raw mode while the agent runs.
+	Terminal bool
+	Stdin    *os.File  // nil: empty
+	Stdout   io.Writer // nil: dropped
+	Stderr   io.Writer // nil: dropped; with Terminal only for set-up messages
+}
+
+// A Check is what must hold inside before the agent starts.
+type Check struct {
+	// Healthy is a URL that must answer 200 through the proxy at ProxyAddr;
+	// "" asks nothing.
+	Healthy string
+}
+
+// Errors of Start, Go and Wait that callers tell apart.
+var (
+	// ErrUnsupported: this system or its settings have no such sandbox.
+	ErrUnsupported = errors.New("the local backend does not work here")
+	// ErrLost: the sandbox ended without an exit code of the agent's.
+	ErrLost = errors.New("the sandbox was ended from outside")
+)
+
+// CannotStart is the exit code Wait returns when the agent's process could not
+// be prepared, as env(1) and docker use it. A command that was found but is not
+// executable gives 126, one that was not found 127.
+const CannotStart = 125
+
+const (
+	defaultPids     = 1024
+	defaultTmpBytes = 2 << 30
+)

@@ -1,0 +1,168 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// A Sandbox is one that runs. It ends with the agent, with Kill, and with the
+// process that called Start, however that ends.
+type Sandbox struct {
+	l         *launch
+	listeners map[string]*os.File
+	streams   *streams
+	exit      chan int // the agent's code, if it has one
+	killOnce  sync.Once
+}
+
+// Start builds the sandbox: afterwards the listeners exist and nothing of the
+// agent's runs. Go lets it. The error says what could not be built.
+func Start(cfg Config) (*Sandbox, error) {
+	if len(cfg.Args) == 0 || cfg.Args[0] == "" {
+		return nil, errors.New("no command for the agent")
+	}
+	if cfg.Workspace == nil || cfg.Workspace.dir == nil {
+		return nil, errors.New("no workspace")
+	}
+	l := &launch{id: cfg.Workspace.owner}
+	sb := &Sandbox{l: l, exit: make(chan int, 1), listeners: map[string]*os.File{}}
+	if err := sb.start(cfg); err != nil {
+		sb.Abandon()
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	return sb, nil
+}
+
+func (sb *Sandbox) start(cfg Config) error {
+	s, err := sb.l.spec(cfg)
+	if err != nil {
+		return err
+	}
+	if sb.streams, err = openStreams(cfg, sb.l, &s); err != nil {
+		return err
+	}
+	if err := sb.l.clone(s); err != nil {
+		return err
+	}
+	m, files, err := sb.l.await(kindReady, startTimeout)
+	if err != nil {
+		return err
+	}
+	if len(files) != len(m.Names) {
+		closeAll(files)
+		return fmt.Errorf("%d descriptors for %d names from the sandbox", len(files), len(m.Names))
+	}
+	for i, name := range m.Names {
+		sb.listeners[name] = files[i]
+	}
+	closeAll(sb.l.extra)
+	closeAll(sb.l.theirs)
+	sb.l.extra, sb.l.theirs = nil, nil
+	return nil
+}
+
+// Listener is the listening socket of that name in Config.Listen, open until
+// Wait returns.
+func (sb *Sandbox) Listener(name string) *os.File { return sb.listeners[name] }
+
+// Pid is the process id, on the host, of the sandbox's process 1; killing that
+// ends all of it.
+func (sb *Sandbox) Pid() int { return sb.l.cmd.Process.Pid }
+
+// Go has the self-test run inside, and c checked, and lets the agent start. On
+// an error nothing of the agent's has run.
+func (sb *Sandbox) Go(c Check) error {
+	reach, done, err := openCanaries()
+	defer done()
+	if err != nil {
+		return err
+	}
+	if err := sb.l.ctl.send(message{Kind: kindGo, Healthy: c.Healthy, Reach: reach}); err != nil {
+		return ErrLost
+	}
+	if _, _, err := sb.l.await(kindStarted, startTimeout+healthTimeout); err != nil {
+		return err
+	}
+	master := sb.listeners[terminalName]
+	delete(sb.listeners, terminalName)
+	if err := sb.streams.relay(master); err != nil {
+		return err
+	}
+	go sb.listen()
+	return nil
+}
+
+// listen hears what _reap says until the agent has ended.
+func (sb *Sandbox) listen() {
+	defer close(sb.exit)
+	for {
+		m, files, err := sb.l.ctl.receive()
+		closeAll(files)
+		switch {
+		case err != nil:
+			return
+		case m.Kind == kindExit:
+			sb.exit <- m.Code
+			return
+		case m.Kind == kindStopped && sb.streams.suspend():
+			sb.Signal(syscall.SIGCONT)
+		}
+	}
+}
+
+// Wait waits, after Go, for the end of the agent and of all it started. The
+// code is the agent's own, 128 + n when signal n ended it. ErrLost: something
+// else ended the sandbox, Kill for one.
+func (sb *Sandbox) Wait() (int, error) {
+	code, ok := <-sb.exit
+	if !ok {
+		sb.Kill() // whatever went wrong with the control socket
+	}
+	<-sb.l.done
+	sb.streams.finish()
+	sb.release()
+	if !ok {
+		return CannotStart, ErrLost
+	}
+	return code, nil
+}
+
+// Signal sends sig to the agent, as if to the command itself.
+func (sb *Sandbox) Signal(sig os.Signal) error {
+	n, ok := sig.(syscall.Signal)
+	if !ok {
+		return fmt.Errorf("signal %v: not a number", sig)
+	}
+	return sb.l.ctl.send(message{Kind: kindSignal, Code: int(n)})
+}
+
+// Kill ends the sandbox and everything in it at once. Wait still has to be
+// called after Go.
+func (sb *Sandbox) Kill() {
+	if sb.l.cmd == nil || sb.l.done == nil {
+		return
+	}
+	sb.killOnce.Do(func() { sb.l.cmd.Process.Kill() })
+}
+
+// Abandon is Kill and Wait for a sandbox whose agent never started.
+func (sb *Sandbox) Abandon() {
+	sb.Kill()
+	if sb.l.done != nil {
+		<-sb.l.done
+	}
+	sb.release()
+}
+
+func (sb *Sandbox) release() {
+	for name := range sb.listeners {
+		sb.listeners[name].Close()
+	}
+	if sb.streams != nil {
+		sb.streams.close()
+	}
+	sb.l.close()
+}

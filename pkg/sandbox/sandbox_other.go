@@ -1,0 +1,82 @@
+//go:build !linux
+
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// A Sandbox is a running one; this system has none.
+type Sandbox struct{}
+
+// A Workspace is a checked workspace; this system has none.
+type Workspace struct{ Path string }
+
+// A Policy says what OpenWorkspace lets pass.
+type Policy struct {
+	Force    bool
+	Writable []string
+	Keep     []string
+	Hidden   []string
+	Dry      bool
+	Getenv   func(string) string
+}
+
+var errOther = fmt.Errorf("%w: it needs Linux namespaces\nhint: use -backend docker", ErrUnsupported)
+
+// Stages does nothing: this system has no stages.
+func Stages() {}
+
+// Probe says that this system has no sandbox and names the docker backend.
+func Probe() error { return errOther }
+
+// OpenWorkspace is Probe's error.
+func OpenWorkspace(string, Policy) (*Workspace, error) { return nil, errOther }
+
+// CleanWorkspace has nothing to clean.
+func CleanWorkspace(string) error { return nil }
+
+// Close has nothing to close.
+func (w *Workspace) Close() {}
+
+// Notes has none.
+func (w *Workspace) Notes() []string { return nil }
+
+// Covered is empty.
+func (w *Workspace) Covered() []string { return nil }
+
+// Start is Probe's error.
+func Start(Config) (*Sandbox, error) { return nil, errOther }
+
+// Listener is nil.
+func (s *Sandbox) Listener(string) *os.File { return nil }
+
+// Pid is 0.
+func (s *Sandbox) Pid() int { return 0 }
+
+// Go is Probe's error.
+func (s *Sandbox) Go(Check) error { return errOther }
+
+// Wait is Probe's error.
+func (s *Sandbox) Wait() (int, error) { return CannotStart, errOther }
+
+// Signal is Probe's error.
+func (s *Sandbox) Signal(os.Signal) error { return errOther }
+
+// Abandon does nothing.
+func (s *Sandbox) Abandon() {}
+
+// Kill does nothing.
+func (s *Sandbox) Kill() {}
+
+// StartTied starts cmd. Without PDEATHSIG it is not tied to this process.
+func StartTied(cmd *exec.Cmd) (<-chan error, error) {
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	return done, nil
+}

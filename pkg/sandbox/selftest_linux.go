@@ -1,0 +1,193 @@
+package sandbox
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The self-test runs inside, before the agent starts, and trusts no option of
+// the kernel's: it tries what must not work. Each success refuses the start.
+
+const (
+	reachTimeout  = 300 * time.Millisecond
+	healthTimeout = 20 * time.Second
+)
+
+// openCanaries listens on a port of every address of the host, for the time of
+// the self-test, and returns the addresses for it to try. Nothing is accepted.
+func openCanaries() (addrs []string, done func(), err error) {
+	var open []net.Listener
+	done = func() {
+		for _, l := range open {
+			l.Close()
+		}
+	}
+	ips, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, done, err
+	}
+	for _, a := range ips {
+		ipn, ok := a.(*net.IPNet)
+		if !ok || ipn.IP.IsLinkLocalUnicast() {
+			continue // needs a zone, of which the sandbox has none
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort(ipn.IP.String(), "0"))
+		if err != nil {
+			continue // an address that is going away
+		}
+		open = append(open, l)
+		addrs = append(addrs, l.Addr().String())
+	}
+	if len(open) == 0 {
+		return nil, done, errors.New("self-test: no host address could be listened on")
+	}
+	return addrs, done, nil
+}
+
+// selfTest tries the host's addresses and a name look-up.
+func selfTest(reach []string) error {
+	fault := make(chan error, len(reach)+1)
+	var wg sync.WaitGroup
+	for _, a := range reach {
+		wg.Go(func() {
+			if c, err := net.DialTimeout("tcp", a, reachTimeout); err == nil {
+				c.Close()
+				fault <- fmt.Errorf("self-test: the host's address %s can be reached from inside", a)
+			}
+		})
+	}
+	wg.Go(func() {
+		if err := canaryName(); err != nil {
+			fault <- err
+		}
+	})
+	wg.Wait()
+	close(fault)
+	return <-fault // nil when none
+}
+
+// canaryName asks every name server that the agent would ask for a name that
+// does not exist. Any answer, also "no such name", is a way out for data.
+func canaryName() error {
+	name := "bottle-" + strings.ToLower(rand.Text()) + ".invalid"
+	for _, server := range nameServers() {
+		if answered(net.JoinHostPort(server, "53"), name) {
+			return fmt.Errorf("self-test: the name server %s answers from inside", server)
+		}
+	}
+	return nil
+}
+
+// nameServers are those of resolv.conf, and where a local one usually is.
+func nameServers() []string {
+	servers := []string{"127.0.0.53", "127.0.0.1"}
+	f, err := os.Open("/etc/resolv.conf")
+	if err != nil {
+		return servers
+	}
+	defer f.Close()
+	for sc := bufio.NewScanner(f); sc.Scan(); {
+		if w := strings.Fields(sc.Text()); len(w) > 1 && w[0] == "nameserver" {
+			servers = append(servers, w[1])
+		}
+	}
+	return servers
+}
+
+// answered sends one query (RFC 1035 §4.1, type A) and waits for any answer.
+func answered(server, name string) bool {
+	c, err := net.DialTimeout("udp", server, reachTimeout)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	q := []byte{0xb0, 0x77, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}
+	for _, label := range strings.Split(name, ".") {
+		q = append(append(q, byte(len(label))), label...)
+	}
+	q = append(q, 0, 0, 1, 0, 1)
+	if _, err := c.Write(q); err != nil {
+		return false
+	}
+	c.SetReadDeadline(time.Now().Add(reachTimeout))
+	n, err := c.Read(make([]byte, 512))
+	return err == nil && n > 0
+}
+
+// selfTestConfined runs in the agent's process once it is confined.
+func selfTestConfined() error {
+	for _, s := range []struct {
+		domain, typ int
+		what        string
+	}{
+		{unix.AF_VSOCK, unix.SOCK_STREAM, "AF_VSOCK, to the hypervisor"},
+		{unix.AF_PACKET, unix.SOCK_RAW, "AF_PACKET"},
+	} {
+		if fd, err := unix.Socket(s.domain, s.typ|unix.SOCK_CLOEXEC, 0); err == nil {
+			unix.Close(fd)
+			return fmt.Errorf("self-test: a socket of %s can be made inside", s.what)
+		}
+	}
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&hdr, &data[0]); err != nil {
+		return fmt.Errorf("self-test: %w", err)
+	}
+	if data != [2]unix.CapUserData{} {
+		return fmt.Errorf("self-test: capabilities are left: %x", data)
+	}
+	if n, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err != nil || n != 1 {
+		return errors.New("self-test: no_new_privs is not set")
+	}
+	return nil
+}
+
+// waitHealthy asks for url through the proxy at ProxyAddr until it answers 200.
+func waitHealthy(rawURL string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), healthTimeout)
+	defer cancel()
+	tr := &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: ProxyAddr}), DisableKeepAlives: true}
+	pause := time.Millisecond
+	for {
+		err := healthy(ctx, tr, rawURL)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the proxy is not healthy: %w", err)
+		case <-time.After(pause):
+			pause = min(2*pause, 100*time.Millisecond)
+		}
+	}
+}
+
+func healthy(ctx context.Context, tr http.RoundTripper, rawURL string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
+	if err != nil {
+		return err
+	}
+	res, err := tr.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", rawURL, res.Status)
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+)
+
+// spec is what the launcher tells _init at its start, through a sealed file
+// that _init inherits. Fields named Fd are descriptors that it inherits.
+type spec struct {
+	Probe     bool `json:",omitempty"` // only find out what works
+	Name      string
+	Workspace source
+	Covered   []string // below the workspace, read-only
+	ReadOnly  []source
+	Files     map[string][]byte
+	Programs  map[string]source
+	Bundle    []byte
+	Passwd    []byte // put over /etc/passwd; empty: left alone
+	Listen    []Listen
+	Terminal  bool
+	Rows      uint16
+	Cols      uint16
+	TmpBytes  uint64
+	Agent     agentSpec
+}
+
+// agentSpec is what _init tells _agent.
+type agentSpec struct {
+	Args     []string
+	Env      []string
+	Dir      string
+	Umask    int
+	Pids     uint64
+	Terminal bool
+}
+
+// A source is a host file or folder: its path, and for a launcher that is root
+// a detached mount of it, since the agent's identity may not reach the path.
+type source struct {
+	Path     string
+	Fd       int    // 0: by path
+	Dev, Ino uint64 // what must be there; 0: anything
+}
+
+// Descriptors that a stage inherits.
+const (
+	controlFd = 3 // _init: its end of the socket pair
+	specFd    = 4 // _init: a spec
+	firstFd   = 5 // _init: sources
+	agentFd   = 3 // _agent: an agentSpec
+)
+
+// specFile puts v into a file for a stage to inherit.
+func specFile(v any) (*os.File, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return memfile("spec", data)
+}
+
+// readSpec reads a stage's inherited file into v and closes it.
+func readSpec(fd int, v any) error {
+	f := os.NewFile(uintptr(fd), "spec")
+	defer f.Close()
+	data, err := io.ReadAll(io.NewSectionReader(f, 0, 1<<30))
+	if err != nil {
+		return fmt.Errorf("spec: %w", err)
+	}
+	return json.Unmarshal(data, v)
+}

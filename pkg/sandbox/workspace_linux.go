@@ -1,0 +1,216 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Policy says what OpenWorkspace lets pass.
+type Policy struct {
+	Force    bool     // accept the home folder, and folders above it
+	Writable []string // protected paths, relative to the workspace, that stay writable
+	Keep     []string // host files, absolute, that become read-only where they lie in the workspace
+	Hidden   []string // host folders, absolute, that no workspace may contain or lie in
+	Dry      bool     // for a plan: check everything, make no placeholder
+	Getenv   func(string) string
+}
+
+// A Workspace is a folder that was found fit to be given to an agent. It is
+// held with a shared lock until Close, so that the last bottle that leaves it
+// removes the placeholders (protect_linux.go).
+type Workspace struct {
+	Path    string // canonical: absolute, no symbolic links
+	dir     *os.File
+	owner   identity
+	covered []string // relative paths that are read-only inside
+	notes   []string
+}
+
+// maxEntries bounds the search for sockets.
+const maxEntries = 4 << 20
+
+// OpenWorkspace checks the folder path against what an agent must not get:
+// system folders, the home folder (unless pol.Force), folders that hold or lie
+// in pol.Hidden, folders with sockets in them, and protected paths that are
+// symbolic links. It then makes the placeholders; Close removes them.
+func OpenWorkspace(path string, pol Policy) (*Workspace, error) {
+	canonical, err := canonicalDir(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := refusePlace(canonical, pol); err != nil {
+		return nil, err
+	}
+	// What was checked is what is opened, whoever renames folders meanwhile; all
+	// that follows goes by this descriptor.
+	fd, err := unix.Openat2(unix.AT_FDCWD, canonical, &unix.OpenHow{
+		Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("workspace %s: %w", path, err)
+	}
+	w := &Workspace{Path: canonical, dir: os.NewFile(uintptr(fd), canonical)}
+	if err := w.prepare(pol); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *Workspace) prepare(pol Policy) error {
+	if err := refuseSockets(w.Path); err != nil {
+		return err
+	}
+	fi, err := w.dir.Stat()
+	if err != nil {
+		return err
+	}
+	if w.owner, err = identityFor(fi, pol.Getenv); err != nil {
+		return err
+	}
+	if n := w.owner.note(w.Path, fi); n != "" {
+		w.notes = append(w.notes, n)
+	}
+	if err := unix.Flock(int(w.dir.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
+		return fmt.Errorf("workspace %s: a bottle is just leaving it; try again (%w)", w.Path, err)
+	}
+	return w.cover(pol)
+}
+
+// Notes are sentences for the operator about this workspace.
+func (w *Workspace) Notes() []string { return w.notes }
+
+// Covered lists the paths below the workspace that are read-only inside.
+func (w *Workspace) Covered() []string { return slices.Clone(w.covered) }
+
+// Close removes the placeholders, unless another bottle still uses the
+// workspace, and lets go of it.
+func (w *Workspace) Close() {
+	if w.dir == nil {
+		return
+	}
+	w.uncover()
+	w.dir.Close()
+	w.dir = nil
+}
+
+// CleanWorkspace removes the placeholders that a killed launcher left in the
+// workspace path, unless a bottle uses it. A workspace that is gone is clean.
+func CleanWorkspace(path string) error {
+	dir, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	(&Workspace{Path: path, dir: dir}).uncover()
+	return nil
+}
+
+func canonicalDir(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return "", fmt.Errorf("workspace %s: %w", path, reason(err))
+	}
+	fi, err := os.Stat(real)
+	if err != nil {
+		return "", fmt.Errorf("workspace %s: %w", path, reason(err))
+	}
+	if !fi.IsDir() {
+		return "", fmt.Errorf("workspace %s: not a folder", path)
+	}
+	return real, nil
+}
+
+// reason strips the path that the caller has named already.
+func reason(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// Folders that belong to the system: giving one away gives away the host, or
+// hides what the sandbox itself puts there.
+var (
+	systemTrees = []string{"/proc", "/sys", "/dev", "/boot", RunDir}
+	systemDirs  = []string{"/", "/bin", "/sbin", "/lib", "/lib64", "/usr", "/etc", "/opt", "/var", "/run", "/tmp",
+		"/home", "/root", "/srv", "/mnt", "/media", "/usr/local", "/var/lib", "/var/tmp", "/run/user", Home}
+)
+
+func refusePlace(path string, pol Policy) error {
+	home := ""
+	if pol.Getenv != nil {
+		home = pol.Getenv("HOME")
+	}
+	if h, err := filepath.EvalSymlinks(home); err == nil && home != "" && within(h, path) {
+		if path != "/" && pol.Force {
+			return refuseHidden(path, pol)
+		}
+		return fmt.Errorf("workspace %s: it is the home folder or holds it, with keys and settings in it; wanted a folder of one project\nhint: -force gives it away all the same (never /)", path)
+	}
+	for _, d := range systemTrees {
+		if within(path, d) {
+			return fmt.Errorf("workspace %s: lies in %s; wanted a folder of one project", path, d)
+		}
+	}
+	if slices.Contains(systemDirs, path) {
+		return fmt.Errorf("workspace %s: belongs to the system; wanted a folder of one project", path)
+	}
+	return refuseHidden(path, pol)
+}
+
+func refuseHidden(path string, pol Policy) error {
+	for _, d := range pol.Hidden {
+		real, err := filepath.EvalSymlinks(d)
+		if err != nil {
+			real = d // not made yet: compare as written
+		}
+		if within(real, path) || within(path, real) {
+			return fmt.Errorf("workspace %s: it and the bottles' own files in %s must not contain each other", path, d)
+		}
+	}
+	return nil
+}
+
+// within reports whether path is dir or lies below it. Both are clean.
+func within(path, dir string) bool {
+	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
+}
+
+// refuseSockets looks for sockets below root: a socket in a folder that the
+// agent sees connects to whoever listens on it outside (docker, an ssh agent,
+// an editor's server). Symbolic links are not followed; a folder that cannot
+// be read is closed to the agent as well.
+func refuseSockets(root string) error {
+	entries := 0
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			if d != nil && d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if d.Type()&fs.ModeSocket != 0 {
+			return fmt.Errorf("workspace %s: %q is a socket, and what listens on it runs outside the bottle\nhint: stop that program or remove the socket", root, path)
+		}
+		if entries++; entries > maxEntries {
+			return fmt.Errorf("workspace %s: more than %d files, too many to look for sockets among them; wanted a smaller folder", root, maxEntries)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,159 @@
+package sandbox
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestRefusedWorkspaces(t *testing.T) {
+	base := t.TempDir()
+	home := filepath.Join(base, "home")
+	state := filepath.Join(base, "state/bottle")
+	project := filepath.Join(home, "project")
+	withSocket := filepath.Join(base, "socket")
+	linked := filepath.Join(base, "linked")
+	linkedParent := filepath.Join(base, "linkedparent")
+	for _, d := range []string{project, state, filepath.Join(withSocket, "a/b"), filepath.Join(linked, ".git"), linkedParent} {
+		mkdir(t, d)
+	}
+	write(t, filepath.Join(base, "file"), "")
+	l, err := net.Listen("unix", filepath.Join(withSocket, "a/b/s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	symlink(t, "/tmp/evil", filepath.Join(linked, ".git/hooks"))
+	symlink(t, "/tmp/evil", filepath.Join(linkedParent, ".claude"))
+	symlink(t, home, filepath.Join(base, "tohome"))
+	getenv := func(k string) string { return map[string]string{"HOME": home}[k] }
+
+	for _, c := range []struct {
+		name, path string
+		force      bool
+		want       string // "" for one that is fit
+	}{
+		{"a project", project, false, ""},
+		{"the root", "/", false, "home"},
+		{"the root by force", "/", true, "home"},
+		{"home", home, false, "-force"},
+		{"home by force", home, true, ""},
+		{"home by a link", filepath.Join(base, "tohome"), false, "-force"},
+		{"above home", base, false, "-force"},
+		{"system folder", "/usr", false, "belongs to the system"},
+		{"in /proc", "/proc/self", false, "lies in /proc"},
+		{"in /dev", "/dev/shm", false, "lies in /dev"},
+		{"missing", filepath.Join(base, "no"), false, "no such file"},
+		{"a file", filepath.Join(base, "file"), false, "not a folder"},
+		{"holds the state", filepath.Dir(state), false, "contain each other"},
+		{"in the state", state, false, "contain each other"},
+		{"a socket", withSocket, false, "is a socket"},
+		{"a linked .git/hooks", linked, false, "symbolic link"},
+		{"a linked .claude", linkedParent, false, "symbolic link"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, err := OpenWorkspace(c.path, Policy{Force: c.force, Hidden: []string{state}, Getenv: getenv})
+			if err == nil {
+				w.Close()
+			}
+			switch {
+			case c.want == "" && err != nil:
+				t.Error(err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("got %v; wanted %q", err, c.want)
+			}
+		})
+	}
+}
+
+func symlink(t *testing.T, to, path string) {
+	t.Helper()
+	if err := os.Symlink(to, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPlaceholders: they come, are shared, and go with the last.
+func TestPlaceholders(t *testing.T) {
+	dir := t.TempDir()
+	mkdir(t, filepath.Join(dir, ".idea"))
+	before := listing(t, dir)
+	first := openWorkspace(t, dir, Policy{})
+	second := openWorkspace(t, dir, Policy{})
+	for _, f := range []string{".git", ".vscode", ".envrc"} {
+		if _, err := os.Stat(filepath.Join(dir, f)); err != nil {
+			t.Error(err)
+		}
+	}
+	if got, want := strings.Join(second.Covered(), " "), strings.Join(first.Covered(), " "); got != want {
+		t.Errorf("the second covers %s, want %s", got, want)
+	}
+	first.Close()
+	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
+		t.Error("the first took the second's placeholders away")
+	}
+	second.Close()
+	if after := listing(t, dir); after != before {
+		t.Errorf("left %q, was %q", after, before)
+	}
+}
+
+func TestDryMakesNothing(t *testing.T) {
+	dir := t.TempDir()
+	w := openWorkspace(t, dir, Policy{Dry: true})
+	if got := listing(t, dir); strings.Count(got, "\n") != 1 || len(w.Covered()) < 10 {
+		t.Errorf("made %q, covers %v", got, w.Covered())
+	}
+}
+
+func TestWritableAndKeep(t *testing.T) {
+	dir := t.TempDir()
+	mkdir(t, filepath.Join(dir, "bin"))
+	write(t, filepath.Join(dir, "bin/bottlerun"), "")
+	w := openWorkspace(t, dir, Policy{Writable: []string{".git", ".vscode/"}, Keep: []string{filepath.Join(dir, "bin/bottlerun"), "/elsewhere"}})
+	got := " " + strings.Join(w.Covered(), " ") + " "
+	for _, f := range []string{" .git ", " .vscode "} {
+		if strings.Contains(got, f) {
+			t.Errorf("%s is covered: %s", f, got)
+		}
+	}
+	if !strings.Contains(got, " bin/bottlerun ") {
+		t.Errorf("our own program is not covered: %s", got)
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("a user's sandbox has that user's identity")
+	}
+	dir := t.TempDir()
+	env := map[string]string{}
+	for _, c := range []struct {
+		name     string
+		sudo     [2]string
+		uid, gid int
+		want     identity
+	}{
+		{"root's own", [2]string{}, 0, 0, identity{strangerID, strangerID, true, true}},
+		{"a user's", [2]string{}, 1000, 1001, identity{1000, 1001, true, false}},
+		{"a user's, root's group", [2]string{}, 1000, 0, identity{1000, 1000, true, false}},
+		{"sudo", [2]string{"1005", "1006"}, 1000, 1000, identity{1005, 1006, true, false}},
+		{"sudo by root", [2]string{"0", "0"}, 0, 0, identity{strangerID, strangerID, true, true}},
+		{"sudo, nonsense", [2]string{"x", ""}, 0, 0, identity{strangerID, strangerID, true, true}},
+	} {
+		env["SUDO_UID"], env["SUDO_GID"] = c.sudo[0], c.sudo[1]
+		if err := os.Chown(dir, c.uid, c.gid); err != nil {
+			t.Fatal(err)
+		}
+		fi, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := identityFor(fi, func(k string) string { return env[k] })
+		if err != nil || got != c.want {
+			t.Errorf("%s: got %+v, %v; want %+v", c.name, got, err, c.want)
+		}
+	}
+}
