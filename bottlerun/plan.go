@@ -214,13 +214,10 @@ func (p *plan) findPrograms(options) (err error) {
 	return err
 }
 
-// sibling finds a program of this toolkit: in the folder of our own, else in
-// PATH.
+// sibling is the program name of the same build, else that of PATH.
 func sibling(name string, getenv func(string) string) (string, error) {
-	if self, err := os.Executable(); err == nil {
-		if path := filepath.Join(filepath.Dir(self), name); executable(path) {
-			return path, nil
-		}
+	if path := cli.Sibling(name); path != name {
+		return path, nil
 	}
 	return lookPath(name, getenv)
 }

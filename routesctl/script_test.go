@@ -2,7 +2,9 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"bottle/pkg/route"
@@ -15,7 +17,18 @@ func TestMain(m *testing.M) {
 	})
 }
 
-func TestScripts(t *testing.T) { scripttest.Run(t, "testdata") }
+// TestScripts also builds the programs with which a real bottle runs, for the
+// verbs that change one.
+func TestScripts(t *testing.T) {
+	dir := t.TempDir()
+	build := exec.Command("go", "build", "-o", dir, "../bottlerun", "../egress-proxy", "../superviser", "../pipemirror")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Setenv("PATH", os.Getenv("PATH")+":"+dir) // behind routesctl under test
+	scripttest.Run(t, "testdata")
+}
 
 func TestExamplesParse(t *testing.T) {
 	names, err := filepath.Glob("examples/*.yaml")
@@ -35,5 +48,15 @@ func TestExamplesParse(t *testing.T) {
 		for _, w := range table.Warnings() {
 			t.Error(w)
 		}
+	}
+}
+
+func TestReadmeHasUsage(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(readme), usage) {
+		t.Error("README.md does not hold usage.txt as it is")
 	}
 }

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -22,7 +20,7 @@ const stopWait = time.Minute
 // ours. A failure keeps the link's exit code, 1 or 3, and names the link.
 func link(ctx context.Context, env *cli.Env, prog string, args ...string) ([]byte, error) {
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, sibling(prog), args...)
+	cmd := exec.CommandContext(ctx, cli.Sibling(prog), args...)
 	cmd.Stdout, cmd.Stderr = &out, env.Stderr
 	// TERM and not the default KILL, which would leave an apply half-done.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -36,18 +34,6 @@ func link(ctx context.Context, env *cli.Env, prog string, args ...string) ([]byt
 		return nil, cli.Refusedf("%s %s said no", prog, args[0])
 	}
 	return nil, fmt.Errorf("%s %s: %w", prog, args[0], err)
-}
-
-// sibling is the program prog beside this one, so that one build goes together,
-// else that of PATH.
-func sibling(prog string) string {
-	if exe, err := os.Executable(); err == nil {
-		path := filepath.Join(filepath.Dir(exe), prog)
-		if fi, err := os.Stat(path); err == nil && fi.Mode().IsRegular() {
-			return path
-		}
-	}
-	return prog
 }
 
 // liveTable is the table of the bottle as text and parsed.
