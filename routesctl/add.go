@@ -16,9 +16,6 @@ func add(ctx context.Context, env *cli.Env) error {
 	if err := env.Parse(fs, 0, 1); err != nil {
 		return err
 	}
-	if c.hold < 0 || c.wait <= 0 {
-		return cli.Misused("-for and -wait; wanted a positive duration such as 1h")
-	}
 	data, name, err := env.ReadInput(fs.Arg(0), route.MaxBytes)
 	if err != nil {
 		return err
@@ -27,17 +24,11 @@ func add(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return refuse(env, err)
 	}
-	if c.b, err = openBottle(env, *slug); err != nil {
-		return err
-	}
-	release, err := c.b.dir.HoldApply()
+	release, err := c.begin(ctx, *slug)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err := c.readLive(ctx); err != nil {
-		return err
-	}
 	next, m, err := route.Merge(c.now, p)
 	if err != nil {
 		return refuse(env, err)

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"syscall"
+
+	"bottle/pkg/reload"
+)
+
+// deliverTokens puts the credentials beside the table, before it.
+func (c *change) deliverTokens(ctx context.Context) error {
+	for slot, ref := range c.tokens {
+		err := c.b.copyIn(ctx, filepath.Join(tokenDir, slot), []byte(c.env.Getenv(ref)), 0o400)
+		if err != nil {
+			return fmt.Errorf("the credential for %s cannot be delivered: %w; %s, routes unchanged", slot, err, c.mirrorState())
+		}
+	}
+	return nil
+}
+
+// ask copies the table in, signals, and waits until the proxy has answered that
+// it serves it.
+func (c *change) ask(ctx context.Context) error {
+	s, err := c.offer(ctx, c.bytes)
+	if err == nil && s.Error == "" && s.Digest == c.next.Digest() {
+		return nil
+	}
+	if err == nil {
+		// The proxy has refused it and put it aside; the old table serves on.
+		return fmt.Errorf("the proxy refused the table: %s; %s, routes unchanged", s.Error, c.mirrorState())
+	}
+	return c.putBack(err)
+}
+
+// offer copies one table in, asks the proxy to take it up, and returns its
+// answer about those very bytes.
+func (c *change) offer(ctx context.Context, data []byte) (reload.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.wait)
+	defer cancel()
+	// 0644: the proxy may be another user, as in a container.
+	if err := c.b.copyIn(ctx, nextFile, data, 0o644); err != nil {
+		return reload.Status{}, err
+	}
+	if err := c.b.signal(ctx, syscall.SIGHUP); err != nil {
+		return reload.Status{}, err
+	}
+	sum := sha256.Sum256(data)
+	tried := hex.EncodeToString(sum[:])
+	answers := func(s reload.Status) bool { return s.Generation > c.generation && s.Tried == tried }
+	s, err := reload.Await(ctx, answers, func() (reload.Status, error) { return c.b.status(ctx) })
+	if err == nil {
+		c.generation = s.Generation
+	}
+	return s, err
+}
+
+// putBack restores the table of before after an offer without an answer. It has
+// its own time: the caller's may be over, by an interrupt for one.
+func (c *change) putBack(cause error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.wait)
+	defer cancel()
+	if err := c.b.remove(ctx, nextFile); err != nil {
+		return fmt.Errorf("%w, and %s cannot be removed: %v; %s, routes unknown\nhint: 'bottlerun stop %s' and start it again", cause, nextFile, err, c.mirrorState(), c.b.dir.Name())
+	}
+	if s, err := c.offer(ctx, c.before); err == nil && s.Error == "" {
+		return fmt.Errorf("%w; the previous table was put back and the proxy confirmed it; %s, routes unchanged", cause, c.mirrorState())
+	}
+	c.b.remove(ctx, nextFile)
+	if err := c.b.copyIn(ctx, routesFile, c.before, 0o644); err != nil {
+		return fmt.Errorf("%w; the previous table cannot be put back: %v; %s, routes unknown", cause, err, c.mirrorState())
+	}
+	return fmt.Errorf("%w; the previous table is in the file again, but the proxy does not confirm it; %s, routes unknown\nhint: 'bottlerun ls' tells whether the bottle still runs", cause, c.mirrorState())
+}
