@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -76,7 +78,11 @@ func (j *envJail) letGo() error {
 	if err != nil {
 		return err
 	}
-	path, err := lookPath(j.plan.command[0], j.plan.getenv)
+	name := j.plan.command[0]
+	if strings.Contains(name, "/") && !filepath.IsAbs(name) {
+		name = filepath.Join(j.plan.work, name) // the agent starts in its workspace, as in a sandbox
+	}
+	path, err := lookPath(name, j.plan.getenv)
 	if err != nil {
 		return cli.Exit(127, err)
 	}

@@ -51,7 +51,7 @@ func probeInside() error {
 
 // unsupported explains err, met at step, by the settings of this system.
 func unsupported(step string, err error) error {
-	return fmt.Errorf("%w: %s: %w\nhint: %s\nhint: or use -backend docker; -backend env sets the variables only and is no sandbox",
+	return fmt.Errorf("%w: %s: %w\nhint: %s\nhint: -backend env sets the variables only and is no sandbox",
 		ErrUnsupported, step, err, remedy(step, err, readSetting))
 }
 

@@ -24,12 +24,12 @@ type Policy struct {
 	Getenv   func(string) string
 }
 
-var errOther = fmt.Errorf("%w: it needs Linux namespaces\nhint: use -backend docker", ErrUnsupported)
+var errOther = fmt.Errorf("%w: it needs Linux namespaces\nhint: run it in a Linux virtual machine", ErrUnsupported)
 
 // Stages does nothing: this system has no stages.
 func Stages() {}
 
-// Probe says that this system has no sandbox and names the docker backend.
+// Probe says that this system has no sandbox and what would help.
 func Probe() error { return errOther }
 
 // OpenWorkspace is Probe's error.
