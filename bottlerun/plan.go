@@ -112,6 +112,9 @@ func (p *plan) findWorkspace(o options) error {
 	if fi, err := os.Stat(real); err != nil || !fi.IsDir() {
 		return cli.Refusedf("workspace %s: not a folder", dir)
 	}
+	if real == "/" {
+		return cli.Refusedf("workspace /: everything is below it; wanted a folder of one project")
+	}
 	p.work = real
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"bottle/pkg/escape"
 	"bottle/pkg/mcp"
@@ -46,29 +45,13 @@ func (a *agent) routes(ctx context.Context, c mcp.Call) (mcp.Result, error) {
 	return mcp.Result{Text: listing(t)}, nil
 }
 
-// listedRoute is a Route as the agent sees it, as in the proxy's introspection.
-type listedRoute struct {
-	Host          string     `json:"host"`
-	PathAllowlist []string   `json:"path_allowlist,omitempty"`
-	Methods       []string   `json:"methods,omitempty"`
-	Ports         []int      `json:"ports,omitempty"`
-	AuthScheme    string     `json:"auth_scheme,omitempty"`
-	TokenEnv      string     `json:"token_env,omitempty"`
-	Role          []string   `json:"role,omitempty"`
-	Expires       *time.Time `json:"expires,omitempty"`
-}
-
 // listing is the table as text: its size, then one route a line.
 func listing(t *route.Table) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d routes\n", len(t.Routes))
 	for i, r := range t.Routes {
-		l := listedRoute{Host: r.Host, PathAllowlist: r.PathAllowlist, Methods: r.Methods, Ports: r.Ports,
-			AuthScheme: r.AuthScheme, TokenEnv: r.TokenEnv, Role: r.Role}
-		if !r.Expires.IsZero() {
-			l.Expires = &r.Expires
-		}
-		line, err := strictjson.Encode(l)
+		r.Note = "" // the operator's own
+		line, err := strictjson.Encode(r)
 		if err != nil {
 			panic(err) // a time beyond the year 9999 does not parse
 		}

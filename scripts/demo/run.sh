@@ -42,20 +42,6 @@ origin=$!
 await 10 test -s "$work/second/origin.addr"
 echo "https://api.demo.test is $(cat "$work/second/origin.addr"); the second proxy knows that, nobody else"
 
-step 'the operator: a manifest without that host, and a credential in a variable'
-cat >"$work/bottle.yaml" <<YAML
-name: demo
-command: [./agent, agent]
-workspace: $work/project
-env: {DEMO_BACKEND: BACKEND}
-egress: {allowlist: [other.demo.test]}
-egress_proxy: {upstream_ca: $work/second/origin-ca.pem, allow_private: [127.0.0.0/8]}
-pipelock: {program: $work/second/pipelock}
-YAML
-DEMO_TOKEN=$(demo secret)
-export DEMO_TOKEN
-cat "$work/bottle.yaml"
-
 backend=local
 if ! bottlerun run -dir "$work/project" probe -- ./agent -version >/dev/null 2>"$work/probe"; then
 	backend=env
@@ -66,7 +52,20 @@ if ! bottlerun run -dir "$work/project" probe -- ./agent -version >/dev/null 2>"
 	echo "************************************************************************"
 	cat "$work/probe"
 fi
-sed -i "s/BACKEND/$backend/" "$work/bottle.yaml"
+
+step 'the operator: a manifest without that host, and a credential in a variable'
+cat >"$work/bottle.yaml" <<YAML
+name: demo
+command: [./agent, agent]
+workspace: $work/project
+env: {DEMO_BACKEND: $backend}
+egress: {allowlist: [other.demo.test]}
+egress_proxy: {upstream_ca: $work/second/origin-ca.pem, allow_private: [127.0.0.0/8]}
+pipelock: {program: $work/second/pipelock}
+YAML
+DEMO_TOKEN=$(demo secret)
+export DEMO_TOKEN
+cat "$work/bottle.yaml"
 
 step "bottlerun run -backend $backend"
 bottlerun run -backend $backend -f "$work/bottle.yaml" >"$work/agent.log" 2>&1 &
