@@ -98,7 +98,7 @@ func (a *agentConn) refuseRaw(first byte) {
 // the host passes TLS through.
 func (a *agentConn) throughTLS() {
 	a.dest.scheme = "https"
-	if r := a.p.table.Load().Lookup(a.dest.host); r != nil && r.TLS == route.Passthrough {
+	if r := a.p.table.Load().Lookup(a.dest.host); r != nil && r.TLS == route.Passthrough && a.dest.host != MagicHost {
 		a.passthrough(r)
 		return
 	}

@@ -217,14 +217,11 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("192.88.99.0/24"),
 	netip.MustParsePrefix("198.18.0.0/15"),
 	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("::/96"),          // IPv4-compatible
-	netip.MustParsePrefix("64:ff9b:1::/48"), // local-use NAT64, RFC 8215
-	netip.MustParsePrefix("100::/64"),
 	netip.MustParsePrefix("2001::/23"), // Teredo and protocol assignments
-	netip.MustParsePrefix("fec0::/10"), // site-local
 }
 
 var (
+	global6 = netip.MustParsePrefix("2000::/3")     // all IPv6 that is given out, RFC 4291 §2.4
 	nat64   = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052
 	sixTo4  = netip.MustParsePrefix("2002::/16")    // RFC 3056
 	sixTo4V = 2
@@ -248,6 +245,8 @@ func internal(a netip.Addr) bool {
 		return internal(embedded(a, nat64V))
 	case sixTo4.Contains(a):
 		return internal(embedded(a, sixTo4V))
+	case a.Is6():
+		return !global6.Contains(a)
 	}
 	return false
 }

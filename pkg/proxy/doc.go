@@ -14,6 +14,7 @@
 //	block.go      a refusal, readable where the agent looks
 //	inject.go     the credential the agent never sees
 //	forward.go    the request goes out, the answer comes back
+//	scrub.go      the credential is kept out of the answer
 //	upgrade.go    WebSocket after a 101
 //	tunnel.go     passthrough
 //	pool.go       connections to origins that can be used again

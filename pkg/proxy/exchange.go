@@ -39,10 +39,13 @@ type exchange struct {
 	expect  bool                // the agent waits for a 100 before it sends content
 
 	// The answer.
+	admitted atomic.Bool // the table allowed it
 	route    *route.Route
 	token    []byte // what was injected, to be kept out of the answer
 	reply    reply
 	close    bool        // the agent's connection ends with this exchange
+	begun    atomic.Bool // the origin's answer has begun
+	spoiled  atomic.Bool // the request's content was cut short or malformed
 	answered atomic.Bool // the answer is complete, or there will be none
 	finished bool        // nothing was cut
 	upgraded bool        // both sides speak WebSocket
@@ -103,7 +106,7 @@ func (x *exchange) handle(keep func() bool) {
 		x.introspect()
 		return
 	}
-	d := x.p.table.Load().Match(x.query(time.Now()))
+	d := x.admit()
 	if !d.Allow {
 		x.block(d)
 		return
@@ -114,6 +117,20 @@ func (x *exchange) handle(keep func() bool) {
 		return
 	}
 	x.forward(h)
+}
+
+// admit asks the table. From a yes on SetTable may cut the exchange; a table
+// that was swapped in before SetTable could know of the yes is asked as well.
+// One that is refused is never cut, so that the refusal can be read.
+func (x *exchange) admit() route.Decision {
+	for {
+		t := x.p.table.Load()
+		d := t.Match(x.query(time.Now()))
+		x.admitted.Store(d.Allow)
+		if !d.Allow || x.p.table.Load() == t {
+			return d
+		}
+	}
 }
 
 // outgoing is the head as it leaves: without what concerns only the agent's own
@@ -139,11 +156,11 @@ func (x *exchange) query(now time.Time) route.Query {
 
 // stillAllowed decides anew about an exchange in flight.
 func (x *exchange) stillAllowed(t *route.Table, now time.Time) bool {
-	if x.dest.host == MagicHost {
+	if !x.admitted.Load() {
 		return true
 	}
 	d := t.Match(x.query(now))
-	return d.Allow
+	return d.Allow && (x.method != "CONNECT" || d.Route.TLS == route.Passthrough)
 }
 
 func (p *Proxy) enter(x *exchange) {

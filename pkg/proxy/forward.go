@@ -56,7 +56,7 @@ type sending struct {
 // for the agent to leave.
 func (x *exchange) send(up *upConn, h http1.Header, s sending) {
 	defer close(s.gone)
-	up.SetReadDeadline(time.Now().Add(x.p.Limits.Answer))
+	x.awaitAnswer(up)
 	up.bw.Write(http1.AppendRequest(nil, x.method, x.dest.raw, h.Frame(x.length)))
 	var err error
 	if x.body != nil {
@@ -66,7 +66,7 @@ func (x *exchange) send(up *upConn, h http1.Header, s sending) {
 		err = up.bw.Flush()
 	}
 	if x.body != nil {
-		up.SetReadDeadline(time.Now().Add(x.p.Limits.Answer))
+		x.awaitAnswer(up)
 	}
 	s.done <- err
 	if err == nil && x.watch != nil {
@@ -74,8 +74,18 @@ func (x *exchange) send(up *upConn, h http1.Header, s sending) {
 	}
 }
 
-// sendBody copies the content. An error of the agent's cuts the exchange, so
-// that the origin sees the content end in the middle and not in due form.
+// awaitAnswer gives the origin its time for the head of the answer. Once that
+// has come, a stream may be silent for as long as it likes.
+func (x *exchange) awaitAnswer(up *upConn) {
+	up.SetReadDeadline(time.Now().Add(x.p.Limits.Answer))
+	if x.begun.Load() {
+		up.SetReadDeadline(time.Time{})
+	}
+}
+
+// sendBody copies the content. After an error of the agent's the connection to
+// the origin is closed, so that it sees the content end in the middle and not in
+// due form; the agent is told by receive.
 func (x *exchange) sendBody(up *upConn) error {
 	if err := up.bw.Flush(); err != nil { // the head goes first: a 100 may depend on it
 		return err
@@ -92,7 +102,7 @@ func (x *exchange) sendBody(up *upConn) error {
 		n, err := x.body.Read(*buf)
 		if n > 0 {
 			x.sent.Add(int64(n))
-			up.SetReadDeadline(time.Now().Add(x.p.Limits.Answer))
+			x.awaitAnswer(up)
 			if _, werr := w.Write((*buf)[:n]); werr != nil {
 				return werr
 			}
@@ -105,7 +115,8 @@ func (x *exchange) sendBody(up *upConn) error {
 		}
 		if err != nil {
 			if !x.answered.Load() {
-				x.cut(errAgentBody)
+				x.spoiled.Store(true)
+				up.raw.Close() // without TLS's alert, which would be a due end
 			}
 			return err
 		}
@@ -123,17 +134,21 @@ func (x *exchange) cleanTrailer() http1.Header {
 	if x.route.TokenEnv == "" {
 		return t
 	}
-	return t.Del(x.credentialFields()...)
+	return x.withoutCredential(t)
 }
 
 // receive reads the answer and hands it on. The error says that the connection
 // to the origin cannot be used again; the agent has been told what can be told.
 func (x *exchange) receive(up *upConn, ws bool) error {
 	resp, err := x.readHead(up)
+	if err == nil && x.spoiled.Load() {
+		err = errAgentBody // the answer to half a request
+	}
 	if err != nil {
 		x.upstreamFault(x.cause(err))
 		return err
 	}
+	x.begun.Store(true)
 	up.SetReadDeadline(time.Time{})
 	if resp.Status == 101 {
 		return x.upgrade(up, resp, ws)
@@ -148,7 +163,7 @@ func (x *exchange) receive(up *upConn, ws bool) error {
 	}
 	x.access.first(x.start)
 	body := http1.NewBody(up.br, resp.ContentLength)
-	if err := x.relay(up, body); err != nil {
+	if err := x.relay(up, body, x.masksFor(resp.Header)); err != nil {
 		x.reply.abort()
 		x.access.Error = printable(clip(x.cause(err).Error()))
 		return err
@@ -179,7 +194,7 @@ func (x *exchange) readHead(up *upConn) (*http1.Response, error) {
 
 // relay copies the answer's content. It flushes whenever the origin has no more
 // at hand, so that no event waits for the next.
-func (x *exchange) relay(up *upConn, body *http1.Body) error {
+func (x *exchange) relay(up *upConn, body *http1.Body, mask masks) error {
 	if up.br.Buffered() == 0 && !body.Done() {
 		if err := x.reply.flush(); err != nil {
 			return err
@@ -191,10 +206,13 @@ func (x *exchange) relay(up *upConn, body *http1.Body) error {
 		n, err := body.Read(*buf)
 		if n > 0 {
 			x.received.Add(int64(n))
+			mask.apply((*buf)[:n])
 			if _, werr := x.reply.Write((*buf)[:n]); werr != nil {
 				return werr
 			}
-			if err == nil && up.br.Buffered() == 0 {
+			// A short read is all there is, even when a piece of the next
+			// chunk's frame has come.
+			if err == nil && (n < len(*buf) || up.br.Buffered() == 0) {
 				if werr := x.reply.flush(); werr != nil {
 					return werr
 				}
@@ -236,6 +254,9 @@ func (x *exchange) settle(up *upConn, s sending) bool {
 func (x *exchange) cause(err error) error {
 	if c := context.Cause(x.ctx); c != nil && c != context.Canceled {
 		return c
+	}
+	if x.spoiled.Load() {
+		return errAgentBody
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,7 +40,7 @@ func (x *exchange) inject(h http1.Header) (_ http1.Header, ok bool) {
 		return nil, false
 	}
 	x.token = value
-	h = h.Del(x.credentialFields()...)
+	h = x.withoutCredential(h)
 	return h.Add(credentialField(r), credential(r, value)), true
 }
 
@@ -64,6 +65,20 @@ func (x *exchange) credentialFields() []string {
 	return f
 }
 
+// withoutCredential is h without those fields. "_" is taken for "-": origins
+// behind CGI variables do not tell them apart (RFC 3875 §4.1.18).
+func (x *exchange) withoutCredential(h http1.Header) http1.Header {
+	plain := func(name string) string { return lower(strings.ReplaceAll(name, "_", "-")) }
+	kept := make(http1.Header, 0, len(h)+1)
+	for _, f := range h {
+		same := func(name string) bool { return plain(name) == plain(f.Name) }
+		if !slices.ContainsFunc(x.credentialFields(), same) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
 // credential spells the value as the route wants it.
 func credential(r *route.Route, value []byte) string {
 	v := string(value)
@@ -74,24 +89,6 @@ func credential(r *route.Route, value []byte) string {
 		return v
 	}
 	return r.AuthScheme + " " + v
-}
-
-// scrub replaces the injected value where an answer's head echoes it.
-func (x *exchange) scrub(h http1.Header) http1.Header {
-	if len(x.token) == 0 {
-		return h
-	}
-	secret := []string{string(x.token)}
-	if x.route.AuthUser != "" {
-		secret = append(secret, base64.StdEncoding.EncodeToString([]byte(x.route.AuthUser+":"+string(x.token))))
-	}
-	for i := range h {
-		for _, s := range secret {
-			h[i].Value = strings.ReplaceAll(h[i].Value, s, "[scrubbed]")
-			h[i].Name = strings.ReplaceAll(h[i].Name, s, "scrubbed")
-		}
-	}
-	return h
 }
 
 // Tokens are the credentials of a bottle by the name of their slot: the value
@@ -144,14 +141,14 @@ func (t *Tokens) readFile(name string) ([]byte, error) {
 	path := filepath.Join(t.Dir, name)
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the variable is not set and there is no file %s", path)
+		return nil, errors.New("the variable is not set and no value was delivered")
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", path)
+		return nil, errors.New("what was delivered is no regular file")
 	}
 	v, err := io.ReadAll(io.LimitReader(f, maxToken+1))
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"bottle/pkg/http1"
 	"bottle/pkg/route"
@@ -38,38 +37,15 @@ func (x *exchange) page(kind string, body []byte) {
 	x.own(200, http1.Header{{Name: "Content-Type", Value: kind}, {Name: "Cache-Control", Value: "no-store"}}, body)
 }
 
-// routeJSON is a route as /allowlist shows it, with the keys of routes.yaml.
-type routeJSON struct {
-	Host          string     `json:"host"`
-	PathAllowlist []string   `json:"path_allowlist,omitempty"`
-	Methods       []string   `json:"methods,omitempty"`
-	Ports         []int      `json:"ports,omitempty"`
-	AuthScheme    string     `json:"auth_scheme,omitempty"`
-	TokenEnv      string     `json:"token_env,omitempty"`
-	AuthHeader    string     `json:"auth_header,omitempty"`
-	AuthUser      string     `json:"auth_user,omitempty"`
-	Role          []string   `json:"role,omitempty"`
-	TLS           string     `json:"tls,omitempty"`
-	Expires       *time.Time `json:"expires,omitempty"`
-}
-
+// allowlist is the table in JSON, which route.Parse reads. Notes are the
+// operator's own.
 func (p *Proxy) allowlist() []byte {
-	out := struct {
-		Routes []routeJSON `json:"routes"`
-	}{[]routeJSON{}}
-	for _, r := range p.table.Load().Routes {
-		out.Routes = append(out.Routes, showRoute(r))
+	routes := append([]route.Route{}, p.table.Load().Routes...)
+	for i := range routes {
+		routes[i].Note = ""
 	}
-	b, _ := json.Marshal(out)
+	b, _ := json.Marshal(map[string]any{"routes": routes})
 	return append(b, '\n')
-}
-
-func showRoute(r route.Route) routeJSON {
-	j := routeJSON{r.Host, r.PathAllowlist, r.Methods, r.Ports, r.AuthScheme, r.TokenEnv, r.AuthHeader, r.AuthUser, r.Role, r.TLS, nil}
-	if !r.Expires.IsZero() {
-		j.Expires = &r.Expires
-	}
-	return j
 }
 
 func (p *Proxy) status() []byte {

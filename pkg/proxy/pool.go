@@ -22,7 +22,20 @@ type upConn struct {
 
 // clean tells whether nothing of an earlier answer is left: surplus bytes would
 // be taken for the next answer.
-func (u *upConn) clean() bool { return !u.last && u.br.Buffered() == 0 }
+func (u *upConn) clean() bool { return !u.last && u.silent() }
+
+// silent tells whether no byte waits in this process. crypto/tls reads ahead of
+// the record it hands out, where neither br nor the kernel shows it; a read with
+// a deadline in the past looks there and waits for nothing.
+func (u *upConn) silent() bool {
+	if u.br.Buffered() > 0 {
+		return false
+	}
+	u.SetReadDeadline(past)
+	_, err := u.br.Peek(1)
+	u.SetReadDeadline(time.Time{})
+	return err != nil && timedOut(err)
+}
 
 // pool keeps connections to origins between requests. The zero value is ready.
 type pool struct {
@@ -111,6 +124,9 @@ func (p *pool) expire(u *upConn) {
 // alive asks the kernel, without waiting, whether the origin has closed the
 // connection or sent anything unasked: either way it is of no more use.
 func (u *upConn) alive() bool {
+	if !u.silent() {
+		return false
+	}
 	sc, ok := u.raw.(syscall.Conn)
 	if !ok {
 		return false

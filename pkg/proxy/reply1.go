@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"io"
+	"net"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,9 @@ func (r *reply1) head(status int, reason string, h http1.Header, length int64) e
 	default:
 		h = h.Set("Content-Length", strconv.FormatInt(length, 10))
 	}
+	if r.x.expect && r.x.sent.Load() == 0 && status >= 200 {
+		r.x.close = true // the content that waits for a 100 may come or not
+	}
 	if r.a.p.drain.on.Load() && status != 101 {
 		r.x.close = true
 	}
@@ -96,5 +100,11 @@ func (r *reply1) end(trailer http1.Header) error {
 	return err
 }
 
-// abort closes the connection without the due end of the content.
-func (r *reply1) abort() { r.a.Close() }
+// abort closes the connection without the due end of the content: with a reset,
+// as otherwise HTTP/1.0 in the clear could not tell it from the end.
+func (r *reply1) abort() {
+	if c, ok := r.a.raw.(*net.TCPConn); ok {
+		c.SetLinger(0)
+	}
+	r.a.Close()
+}

@@ -32,7 +32,7 @@ func (a *agentConn) passthrough(r *route.Route) {
 		x.note("block", codeMismatch, errSNI.Error())
 		return
 	}
-	if d := a.p.table.Load().Match(x.query(time.Now())); !d.Allow {
+	if d := x.admit(); !d.Allow {
 		x.note("block", d.Code, d.Reason)
 		return
 	}
@@ -44,8 +44,12 @@ func (x *exchange) joinTunnel(a *agentConn, hello []byte) {
 	defer cancel()
 	up, err := x.p.dial.reach(ctx, x.dest)
 	if err != nil {
-		err = x.p.dial.explain(ctx, x.dest, err)
-		x.note("error", codeUpstream, printable(err.Error()))
+		err, code := x.p.dial.explain(ctx, x.dest, err), codeUpstream
+		var f *fault
+		if errors.As(err, &f) {
+			code = f.code
+		}
+		x.note("error", code, printable(err.Error()))
 		return
 	}
 	defer up.Close()

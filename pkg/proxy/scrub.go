@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"bottle/pkg/http1"
+)
+
+// secrets are the spellings of the injected credential that an answer must not
+// carry to the agent.
+func (x *exchange) secrets() []string {
+	if len(x.token) == 0 {
+		return nil
+	}
+	s := []string{string(x.token)}
+	if x.route.AuthUser != "" {
+		s = append(s, base64.StdEncoding.EncodeToString([]byte(x.route.AuthUser+":"+string(x.token))))
+	}
+	return s
+}
+
+// scrub replaces the injected value where an answer's head or trailer echoes it.
+func (x *exchange) scrub(h http1.Header) http1.Header {
+	for _, s := range x.secrets() {
+		for i := range h {
+			h[i].Value = strings.ReplaceAll(h[i].Value, s, "[scrubbed]")
+			h[i].Name = strings.ReplaceAll(h[i].Name, s, "scrubbed")
+		}
+	}
+	return h
+}
+
+// leastMasked is the length from which a credential is masked in content:
+// shorter ones would be found by chance and content damaged.
+const leastMasked = 8
+
+// masks hide the injected value in content of a text kind, with stars of the
+// same length, so that Content-Length stays true. Nothing is held back for it: of
+// an echo that comes in pieces at most the first half can pass.
+type masks []*mask
+
+// masksFor are the masks of an answer with this head; none for what is no text
+// or is encoded.
+func (x *exchange) masksFor(h http1.Header) masks {
+	if len(x.token) < leastMasked || h.Has("Content-Encoding") || !isText(h.Get("Content-Type")) {
+		return nil
+	}
+	var ms masks
+	for _, s := range x.secrets() {
+		ms = append(ms, newMask(s))
+	}
+	return ms
+}
+
+// isText tells whether the media type (RFC 9110 §8.3) is one that a person or a
+// model reads as it is.
+func isText(kind string) bool {
+	kind, _, _ = strings.Cut(kind, ";")
+	kind = lower(strings.TrimSpace(kind))
+	return strings.HasPrefix(kind, "text/") || kind == "application/json" || strings.HasSuffix(kind, "+json")
+}
+
+func (ms masks) apply(p []byte) {
+	for _, m := range ms {
+		m.apply(p)
+	}
+}
+
+// mask finds one secret in a stream (Knuth, Morris and Pratt).
+type mask struct {
+	secret string
+	back   []int // the longest border of each prefix
+	at     int   // how much of the secret the stream ends with
+}
+
+func newMask(secret string) *mask {
+	m := &mask{secret: secret, back: make([]int, len(secret)+1)}
+	for i, k := 1, 0; i < len(secret); i++ {
+		for k > 0 && secret[i] != secret[k] {
+			k = m.back[k]
+		}
+		if secret[i] == secret[k] {
+			k++
+		}
+		m.back[i+1] = k
+	}
+	return m
+}
+
+// apply masks the secret in p, the next piece of the stream. More than half of
+// it at a border between two pieces is taken for the whole.
+func (m *mask) apply(p []byte) {
+	half := len(m.secret) / 2
+	for i, c := range p {
+		for m.at > 0 && c != m.secret[m.at] {
+			m.at = m.back[m.at]
+		}
+		if c == m.secret[m.at] {
+			m.at++
+		}
+		switch {
+		case m.at == len(m.secret):
+			stars(p[max(0, i+1-m.at) : i+1])
+			m.at = m.back[m.at]
+		case m.at > i+1 && m.at > half:
+			p[i] = '*'
+		}
+	}
+	if m.at > half {
+		stars(p[max(0, len(p)-m.at):])
+	}
+}
+
+func stars(p []byte) {
+	for i := range p {
+		p[i] = '*'
+	}
+}
