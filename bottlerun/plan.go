@@ -248,9 +248,13 @@ func executable(path string) bool {
 }
 
 func (p *plan) setPolicy(o options) error {
+	manifest := o.manifest
+	if manifest == "" {
+		manifest = manifestName // of this folder, which need not be the workspace
+	}
 	p.policy = sandbox.Policy{
 		Force: o.force, Writable: o.writable, Hidden: []string{p.root},
-		Keep:   []string{p.proxy, p.super, p.pipelock, o.manifest, p.manifest.EgressProxy.UpstreamCA, p.manifest.Pipelock.Config},
+		Keep:   []string{p.proxy, p.super, p.pipelock, manifest, p.manifest.EgressProxy.UpstreamCA, p.manifest.Pipelock.Config},
 		Getenv: p.getenv,
 	}
 	if !p.manifest.Protect.GitConfig {
@@ -258,6 +262,11 @@ func (p *plan) setPolicy(o options) error {
 	}
 	if self, err := os.Executable(); err == nil {
 		p.policy.Keep = append(p.policy.Keep, self)
+	}
+	for _, name := range []string{"routesctl", "pipemirror"} { // what an approval runs
+		if path := cli.Sibling(name); path != name {
+			p.policy.Keep = append(p.policy.Keep, path)
+		}
 	}
 	p.policy.Keep = slices.DeleteFunc(p.policy.Keep, func(s string) bool { return s == "" })
 	for i, path := range p.policy.Keep {

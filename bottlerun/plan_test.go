@@ -61,3 +61,20 @@ func TestOverride(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestKeepsManifest: the manifest of this folder may lie anywhere in the
+// workspace, and the next start believes it.
+func TestKeepsManifest(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &plan{manifest: &bottle.Manifest{}}
+	if err := p.setPolicy(options{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(dir, "bottle.yaml"); !slices.Contains(p.policy.Keep, want) {
+		t.Errorf("kept are %v; wanted %s among them", p.policy.Keep, want)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"bottle/pkg/sandbox"
@@ -35,11 +36,26 @@ func cleanStale(dir state.Dir, rec state.Record) error {
 
 // dropSecrets removes the authority's key and the tokens of a run.
 func dropSecrets(dir state.Dir) error {
-	tokens, err := filepath.Glob(filepath.Join(dir.Tokens(), "*"))
-	if err != nil {
+	// Not by filepath.Glob, which takes a bracket in the folder's own path for a pattern.
+	tokens, err := os.ReadDir(dir.Tokens())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, f := range append(tokens, dir.CAKey(), dir.In(socketName)) {
+	files := []string{dir.CAKey(), dir.In(socketName)}
+	for _, t := range tokens {
+		files = append(files, filepath.Join(dir.Tokens(), t.Name()))
+	}
+	// What a kill leaves of atomicfile.Write before its rename is the key, too.
+	parts, err := os.ReadDir(dir.Proxy())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, p := range parts {
+		if strings.HasPrefix(p.Name(), "."+filepath.Base(dir.CAKey())+".") {
+			files = append(files, filepath.Join(dir.Proxy(), p.Name()))
+		}
+	}
+	for _, f := range files {
 		if err := remove(f); err != nil {
 			return err
 		}

@@ -166,7 +166,7 @@ func (c *change) unchangedSince(file string) error {
 // install is the order of a change: check, mirror, credentials, copy in, ask,
 // wait for the answer, record. The caller holds the apply lock.
 func (c *change) install(ctx context.Context, next *route.Table) error {
-	if err := c.prepare(ctx, next); err != nil {
+	if err := c.prepare(next); err != nil {
 		return err
 	}
 	if c.dry {
@@ -184,6 +184,7 @@ func (c *change) install(ctx context.Context, next *route.Table) error {
 	if err := c.ask(ctx); err != nil {
 		return err
 	}
+	c.dropTokens(ctx)
 	return c.record()
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"bottle/pkg/cli"
@@ -10,7 +9,7 @@ import (
 
 // prepare completes the table and checks that it can work: its end, and a value
 // for each of its credentials.
-func (c *change) prepare(ctx context.Context, next *route.Table) error {
+func (c *change) prepare(next *route.Table) error {
 	if c.hold > 0 {
 		limited, err := withEnd(c.now, next, time.Now().Add(c.hold))
 		if err != nil {
@@ -24,15 +23,17 @@ func (c *change) prepare(ctx context.Context, next *route.Table) error {
 		known[r.TokenEnv] = true
 	}
 	for _, r := range next.Routes {
-		if err := c.checkSlot(ctx, r, known[r.TokenEnv]); err != nil {
+		if err := c.checkSlot(r, known[r.TokenEnv]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkSlot refuses a route whose credential would be missing, or be another's.
-func (c *change) checkSlot(ctx context.Context, r route.Route, known bool) error {
+// checkSlot refuses a route whose credential would be missing, or be another's: a
+// file in a slot that no live route uses was delivered for a route that is gone,
+// or by an apply that was killed.
+func (c *change) checkSlot(r route.Route, known bool) error {
 	slot := r.TokenEnv
 	ref, delivered := c.tokens[slot]
 	switch {
@@ -42,7 +43,7 @@ func (c *change) checkSlot(ctx context.Context, r route.Route, known bool) error
 		return cli.Refusedf("%s: the slot %s already has a credential, which the proxy was started with; nothing was changed\nhint: give the route a slot of a higher number", r.Host, slot)
 	case delivered && c.env.Getenv(ref) == "":
 		return cli.Refusedf("%s: the variable %s is not set; nothing was changed\nhint: export %s, then repeat this", r.Host, ref, ref)
-	case !delivered && !known && !c.b.given(ctx, slot):
+	case !delivered && !known && !c.b.atStart(slot):
 		return cli.Refusedf("%s: the bottle has no credential in the slot %s; nothing was changed\nhint: add -token %s=VARIABLE, VARIABLE being the one of your environment that holds it", r.Host, slot, slot)
 	}
 	return nil

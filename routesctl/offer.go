@@ -22,6 +22,23 @@ func (c *change) deliverTokens(ctx context.Context) error {
 	return nil
 }
 
+// dropTokens removes the credentials that were delivered for routes that are
+// gone. What cannot be removed is told, and given to no other route (checkSlot).
+func (c *change) dropTokens(ctx context.Context) {
+	used := map[string]bool{"": true}
+	for _, r := range c.next.Routes {
+		used[r.TokenEnv] = true
+	}
+	for _, r := range c.now.Routes {
+		if used[r.TokenEnv] {
+			continue
+		}
+		if err := c.b.remove(ctx, filepath.Join(tokenDir, r.TokenEnv)); err != nil {
+			note(c.env, "the credential of %s stays: %v", r.Host, err)
+		}
+	}
+}
+
 // ask copies the table in, signals, and waits until the proxy has answered that
 // it serves it.
 func (c *change) ask(ctx context.Context) error {

@@ -24,8 +24,6 @@ type sidecar interface {
 	copyIn(ctx context.Context, name string, data []byte, mode fs.FileMode) error
 	// remove takes a file out of the proxy's folder; a missing one is no error.
 	remove(ctx context.Context, name string) error
-	// has tells whether the file name is in the proxy's folder.
-	has(ctx context.Context, name string) bool
 	signal(ctx context.Context, sig syscall.Signal) error
 	status(ctx context.Context) (reload.Status, error)
 }
@@ -55,11 +53,6 @@ func (l local) remove(_ context.Context, name string) error {
 		return nil
 	}
 	return err
-}
-
-func (l local) has(_ context.Context, name string) bool {
-	_, err := os.Lstat(filepath.Join(l.dir.Proxy(), name))
-	return err == nil
 }
 
 func (l local) signal(_ context.Context, sig syscall.Signal) error {
@@ -103,12 +96,6 @@ func openBottle(env *cli.Env, slug string) (*live, error) {
 		return nil, cli.Refusedf("bottle %q is not running; its table is that of its manifest\nhint: 'bottlerun run %s' starts it", slug, slug)
 	}
 	return &live{dir, r, local{dir, r.Parts["egress-proxy"]}}, nil
-}
-
-// given tells whether the credential slot has a value in the running proxy: one
-// it was started with, or one that was delivered.
-func (b *live) given(ctx context.Context, slot string) bool {
-	return b.atStart(slot) || b.has(ctx, filepath.Join(tokenDir, slot))
 }
 
 // atStart tells whether the proxy was started with a value for slot, which no

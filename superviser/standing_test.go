@@ -92,6 +92,7 @@ func TestRisks(t *testing.T) {
 		{`{host: paths.example, path_allowlist: [/], methods: [GET]}`, []string{"every path"}},
 		{`{host: paths.example, path_allowlist: [/x], methods: [GET, DELETE]}`, []string{"write: methods DELETE newly"}},
 		{`{host: token.example, path_allowlist: [/b]}`, []string{"credential: what is added is reached with the route's credential"}},
+		{`{host: new.example, methods: [GET], path_allowlist: [/` + strings.Repeat("a", 3000) + `, /b]}`, []string{"new host", "long: 2 paths and 1 methods"}},
 		{`{host: bare.example, auth: {scheme: Bearer, token_ref: T}}`, []string{"credential: the proposed auth is ignored", "no change"}},
 	}
 	for _, c := range cases {

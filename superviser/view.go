@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"bottle/pkg/escape"
 	"bottle/pkg/proposal"
 	"bottle/pkg/route"
 	"bottle/pkg/strictjson"
@@ -81,11 +83,17 @@ func risks(p route.Proposal, now, next *route.Table, m route.Merged) []string {
 	if was != nil && was.Expired(time.Now()) {
 		add("renewed: the route had expired at %s; all it has is live again: %s", was.Expires.UTC().Format(time.RFC3339), routeTerms(is))
 	}
+	if long := slices.Concat(p.PathAllowlist, p.Methods); len(strings.Join(long, " ")) > maxShown {
+		add("long: %d paths and %d methods, of which the text here leaves some out; 'show -proposal' has them all", len(p.PathAllowlist), len(p.Methods))
+	}
 	if now.Digest() == next.Digest() {
 		add("no change: the table has all of this already")
 	}
 	return list
 }
+
+// maxShown is how many bytes of lists surely fit where show cuts a line.
+const maxShown = escape.Limit / 2
 
 func everyPath(r *route.Route) bool {
 	return r.PathAllowlist == nil || slices.Contains(r.PathAllowlist, "/")

@@ -30,9 +30,10 @@ func TestMain(m *testing.M) {
 
 // testAgents are what the tests run inside, by name.
 var testAgents = map[string]func(args []string) int{
-	"attack": attack,
-	"dial":   dial,
-	"probe":  probe,
+	"attack":  attack,
+	"connect": connect,
+	"dial":    dial,
+	"probe":   probe,
 }
 
 // testAgent is the command line of one of them.

@@ -31,6 +31,14 @@ var protected = []string{
 	".bashrc", ".bash_profile", ".bash_login", ".profile", ".zshrc", ".zprofile", ".zshenv", ".zlogin",
 }
 
+// bareHead is what git takes the workspace itself for a repository by, settings
+// and hooks included, when .git is none: an agent that removes .git/HEAD gets
+// past what is protected in .git. With a placeholder of that name it is none.
+const bareHead = "HEAD"
+
+// bareProtected is protected in a workspace that is a repository without .git.
+var bareProtected = []string{"config", "hooks", "modules", commondir}
+
 // protectedIfThere are harmless as long as they are missing: git reads
 // config.worktree only where .git/config, which is covered, says so.
 var protectedIfThere = []string{".git/config.worktree"}
@@ -51,7 +59,7 @@ const (
 
 // cover finds what is to be protected and makes the placeholders.
 func (w *Workspace) cover(pol Policy) error {
-	for _, rel := range protected {
+	for _, rel := range w.toProtect() {
 		if err := w.coverPath(rel, true, pol); err != nil {
 			return err
 		}
@@ -69,13 +77,33 @@ func (w *Workspace) cover(pol Policy) error {
 	return nil
 }
 
-// inside returns the paths of list that lie in the workspace, relative to it.
+// toProtect is what coverPath makes a placeholder for when it is missing.
+func (w *Workspace) toProtect() []string {
+	list := append(slices.Clone(protected), bareHead)
+	if st, err := statBeneath(int(w.dir.Fd()), bareHead); err == nil && !isPlaceholder(st) {
+		list = append(list, bareProtected...)
+	}
+	return list
+}
+
+// inside returns the paths of list that lie in the workspace, relative to it. Of
+// a symbolic link that is the link, which coverPath refuses, and what it leads to.
 func (w *Workspace) inside(list []string) []string {
 	var rels []string
 	for _, p := range list {
-		real, err := filepath.EvalSymlinks(p)
-		if err == nil && within(real, w.Path) && real != w.Path {
-			rels = append(rels, strings.TrimPrefix(real, strings.TrimSuffix(w.Path, "/")+"/"))
+		dir, err := filepath.EvalSymlinks(filepath.Dir(p))
+		if err != nil {
+			continue
+		}
+		link := filepath.Join(dir, filepath.Base(p))
+		real, err := filepath.EvalSymlinks(link)
+		if err != nil {
+			continue
+		}
+		for _, path := range []string{link, real} {
+			if within(path, w.Path) && path != w.Path {
+				rels = append(rels, strings.TrimPrefix(path, strings.TrimSuffix(w.Path, "/")+"/"))
+			}
 		}
 	}
 	return rels
@@ -166,7 +194,7 @@ func (w *Workspace) uncover() {
 	if unix.Flock(int(w.dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return
 	}
-	for _, rel := range protected {
+	for _, rel := range slices.Concat(protected, bareProtected, []string{bareHead}) {
 		for ; rel != "."; rel = filepath.Dir(rel) {
 			removePlaceholder(int(w.dir.Fd()), rel)
 		}

@@ -14,7 +14,9 @@ import (
 // What the agent sees of the host's system, read-only. Everything else of the
 // host, its homes and sockets above all, is not there.
 var (
-	systemBinds = []string{"/usr", "/etc", "/opt", "/nix", "/var/lib/ca-certificates"}
+	// Not all of /nix: in /nix/var is the socket of nix's daemon, which builds, and
+	// downloads, outside for whoever connects.
+	systemBinds = []string{"/usr", "/etc", "/opt", "/nix/store", "/nix/var/nix/profiles", "/var/lib/ca-certificates"}
 	// Symbolic links into /usr on most systems, folders on some.
 	systemLinks = []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
 	// Where systems keep the CA bundle (pkg/ca reads the same).
@@ -34,7 +36,7 @@ const (
 // buildRoot makes a new root file system and moves into it. The old root stays
 // at host until dropHost.
 func buildRoot(s *spec) error {
-	for _, step := range []func(*spec) error{newRoot, bindSystem, mountProc, makeDev, makePrivate, writeOwn, overEtc, bindReadOnly, bindWorkspace} {
+	for _, step := range []func(*spec) error{newRoot, bindSystem, mountProc, makeDev, makePrivate, writeOwn, overEtc, hideSockets, bindReadOnly, bindWorkspace} {
 		if err := step(s); err != nil {
 			return err
 		}

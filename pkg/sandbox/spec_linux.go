@@ -15,6 +15,7 @@ type spec struct {
 	Workspace source
 	Covered   []string // below the workspace, read-only
 	ReadOnly  []source
+	Sockets   []string // of the system, to be covered
 	Files     map[string][]byte
 	Programs  map[string]source
 	Bundle    []byte

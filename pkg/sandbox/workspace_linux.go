@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -32,9 +34,6 @@ type Workspace struct {
 	covered []string // relative paths that are read-only inside
 	notes   []string
 }
-
-// maxEntries bounds the search for sockets.
-const maxEntries = 4 << 20
 
 // OpenWorkspace checks the folder path against what an agent must not get:
 // system folders, the home folder (unless pol.Force), folders that hold or lie
@@ -65,7 +64,7 @@ func OpenWorkspace(path string, pol Policy) (*Workspace, error) {
 }
 
 func (w *Workspace) prepare(pol Policy) error {
-	if err := refuseSockets(w.Path); err != nil {
+	if err := refuseSockets("workspace", w.Path); err != nil {
 		return err
 	}
 	fi, err := w.dir.Stat()
@@ -147,17 +146,15 @@ func reason(err error) error {
 // Folders that belong to the system: giving one away gives away the host, or
 // hides what the sandbox itself puts there.
 var (
-	systemTrees = []string{"/proc", "/sys", "/dev", "/boot", RunDir}
-	systemDirs  = []string{"/", "/bin", "/sbin", "/lib", "/lib64", "/usr", "/etc", "/opt", "/var", "/run", "/tmp",
+	systemTrees = []string{"/proc", "/sys", "/dev", "/boot", RunDir, "/etc", "/bin", "/sbin", "/lib", "/lib64",
+		"/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/share",
+		"/usr/local/bin", "/usr/local/sbin", "/usr/local/lib", "/var/spool"}
+	systemDirs = []string{"/", "/bin", "/sbin", "/lib", "/lib64", "/usr", "/etc", "/opt", "/var", "/run", "/tmp",
 		"/home", "/root", "/srv", "/mnt", "/media", "/usr/local", "/var/lib", "/var/tmp", "/run/user", Home}
 )
 
 func refusePlace(path string, pol Policy) error {
-	home := ""
-	if pol.Getenv != nil {
-		home = pol.Getenv("HOME")
-	}
-	if h, err := filepath.EvalSymlinks(home); err == nil && home != "" && within(h, path) {
+	if holdsHome(path, pol) {
 		if path != "/" && pol.Force {
 			return refuseHidden(path, pol)
 		}
@@ -172,6 +169,30 @@ func refusePlace(path string, pol Policy) error {
 		return fmt.Errorf("workspace %s: belongs to the system; wanted a folder of one project", path)
 	}
 	return refuseHidden(path, pol)
+}
+
+// holdsHome reports whether path is or holds a home folder: the operator's,
+// that of the user behind sudo, that of the folder's owner, whose files root can
+// give away as well.
+func holdsHome(path string, pol Policy) bool {
+	uids := []string{strconv.Itoa(os.Geteuid())}
+	var homes []string
+	if pol.Getenv != nil {
+		homes, uids = append(homes, pol.Getenv("HOME")), append(uids, pol.Getenv("SUDO_UID"))
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err == nil {
+		uids = append(uids, strconv.Itoa(int(st.Uid)))
+	}
+	for _, uid := range uids {
+		if u, err := user.LookupId(uid); err == nil {
+			homes = append(homes, u.HomeDir)
+		}
+	}
+	return slices.ContainsFunc(homes, func(home string) bool {
+		h, err := filepath.EvalSymlinks(home)
+		return err == nil && home != "" && within(h, path)
+	})
 }
 
 func refuseHidden(path string, pol Policy) error {
@@ -190,27 +211,4 @@ func refuseHidden(path string, pol Policy) error {
 // within reports whether path is dir or lies below it. Both are clean.
 func within(path, dir string) bool {
 	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
-}
-
-// refuseSockets looks for sockets below root: a socket in a folder that the
-// agent sees connects to whoever listens on it outside (docker, an ssh agent,
-// an editor's server). Symbolic links are not followed; a folder that cannot
-// be read is closed to the agent as well.
-func refuseSockets(root string) error {
-	entries := 0
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			if d != nil && d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if d.Type()&fs.ModeSocket != 0 {
-			return fmt.Errorf("workspace %s: %q is a socket, and what listens on it runs outside the bottle\nhint: stop that program or remove the socket", root, path)
-		}
-		if entries++; entries > maxEntries {
-			return fmt.Errorf("workspace %s: more than %d files, too many to look for sockets among them; wanted a smaller folder", root, maxEntries)
-		}
-		return nil
-	})
 }

@@ -3,7 +3,9 @@ package sandbox
 import (
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -43,6 +45,7 @@ func TestRefusedWorkspaces(t *testing.T) {
 		{"home by a link", filepath.Join(base, "tohome"), false, "-force"},
 		{"above home", base, false, "-force"},
 		{"system folder", "/usr", false, "belongs to the system"},
+		{"below a system folder", "/etc/ssl", false, "lies in /etc"},
 		{"in /proc", "/proc/self", false, "lies in /proc"},
 		{"in /dev", "/dev/shm", false, "lies in /dev"},
 		{"missing", filepath.Join(base, "no"), false, "no such file"},
@@ -121,6 +124,64 @@ func TestWritableAndKeep(t *testing.T) {
 	}
 	if !strings.Contains(got, " bin/bottlerun ") {
 		t.Errorf("our own program is not covered: %s", got)
+	}
+}
+
+// TestBareRepository: git finds none where the agent can write one, and one that
+// was there keeps its settings and hooks.
+func TestBareRepository(t *testing.T) {
+	dir := t.TempDir()
+	mkdir(t, filepath.Join(dir, ".git"))
+	write(t, filepath.Join(dir, ".git/HEAD"), "ref: refs/heads/main\n")
+	before := listing(t, dir)
+	w := openWorkspace(t, dir, Policy{})
+	if !slices.Contains(w.Covered(), "HEAD") {
+		t.Errorf("the agent can make the workspace a repository: %v", w.Covered())
+	}
+	w.Close()
+	if after := listing(t, dir); after != before {
+		t.Errorf("left %q, was %q", after, before)
+	}
+	write(t, filepath.Join(dir, "HEAD"), "ref: refs/heads/main\n")
+	write(t, filepath.Join(dir, "config"), "[core]\n")
+	w = openWorkspace(t, dir, Policy{})
+	for _, rel := range []string{"HEAD", "config", "hooks", "commondir"} {
+		if !slices.Contains(w.Covered(), rel) {
+			t.Errorf("%s of a bare repository is not covered: %v", rel, w.Covered())
+		}
+	}
+}
+
+// TestKeepLink: a link to a file that is kept could be turned to another.
+func TestKeepLink(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "real.yaml"), "")
+	symlink(t, "real.yaml", filepath.Join(dir, "link.yaml"))
+	w, err := OpenWorkspace(dir, Policy{Keep: []string{filepath.Join(dir, "link.yaml")}})
+	if err == nil {
+		w.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "symbolic link") {
+		t.Errorf("got %v; want a refusal", err)
+	}
+}
+
+// TestOthersHome: root can give away more than its own home.
+func TestOthersHome(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root")
+	}
+	u, err := user.LookupId("0")
+	if err != nil {
+		t.Skip(err)
+	}
+	getenv := func(k string) string { return map[string]string{"HOME": "/nonexistent"}[k] }
+	w, err := OpenWorkspace(u.HomeDir, Policy{Getenv: getenv, Dry: true})
+	if err == nil {
+		w.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "-force") {
+		t.Errorf("got %v; want a refusal that names -force", err)
 	}
 }
 

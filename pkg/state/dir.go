@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+
+	"golang.org/x/sys/unix"
 )
 
 // Root returns the folder that holds one folder per bottle: $BOTTLE_DIR, else
@@ -75,12 +77,42 @@ func (d Dir) PipelockConfig() string { return d.In("pipelock", "pipelock.yaml") 
 func (d Dir) PipelockLog() string    { return d.In("pipelock.log") }                               // both streams of pipelock
 func (d Dir) Log(part string) string { return d.In(filepath.Base(filepath.Clean(part)) + ".log") } // a part's diagnostics
 
-// Make creates the bottle's folder and the folders in it.
+// Make creates the bottle's folder and the folders in it, and refuses folders
+// that somebody else could write to: root may have been given a user's, and
+// would follow the links in them.
 func (d Dir) Make() error {
-	for _, p := range []string{string(d), d.Proxy(), d.Tokens(), d.In("queue", "pending"), d.In("queue", "decided"), d.Shown(), d.In("pipelock")} {
+	queue := d.Queue()
+	for _, p := range []string{string(d), d.Proxy(), d.Tokens(), queue, d.In("queue", "pending"), d.In("queue", "decided"), d.Shown(), d.In("pipelock")} {
 		if err := os.MkdirAll(p, 0o700); err != nil {
 			return err
 		}
+		if err := ours(p); err != nil {
+			return err
+		}
+	}
+	return safeParent(filepath.Dir(string(d)))
+}
+
+// ours reports whether a folder can be written to by this user alone.
+func ours(path string) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return &os.PathError{Op: "lstat", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
+		return fmt.Errorf("%s: others can write to it (owner %d, mode %04o); wanted a folder of uid %d with mode 0700\nhint: set BOTTLE_DIR to a folder of your own", path, st.Uid, st.Mode&0o7777, os.Geteuid())
+	}
+	return nil
+}
+
+// safeParent reports whether another user could replace the folders in path.
+func safeParent(path string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if int(st.Uid) != os.Geteuid() && st.Uid != 0 || st.Mode&0o002 != 0 && st.Mode&unix.S_ISVTX == 0 {
+		return fmt.Errorf("%s: others can write to it (owner %d, mode %04o); wanted a folder of uid %d\nhint: set BOTTLE_DIR to a folder of your own", path, st.Uid, st.Mode&0o7777, os.Geteuid())
 	}
 	return nil
 }

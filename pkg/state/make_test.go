@@ -1,0 +1,44 @@
+package state
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestMakeRefusesOthers: a folder that others can write to holds their links.
+func TestMakeRefusesOthers(t *testing.T) {
+	for _, c := range []struct {
+		name, path string
+		mode       os.FileMode
+	}{
+		{"the bottle's", "root/web", 0o770},
+		{"the proxy's", "root/web/egress-proxy", 0o777},
+		{"above", "root", 0o777},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			base := t.TempDir()
+			path := filepath.Join(base, c.path)
+			if err := os.MkdirAll(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(path, c.mode); err != nil {
+				t.Fatal(err)
+			}
+			if err := Dir(filepath.Join(base, "root/web")).Make(); err == nil {
+				t.Error("made; want a refusal")
+			}
+		})
+	}
+}
+
+// TestMakeRefusesLinks: root would follow them.
+func TestMakeRefusesLinks(t *testing.T) {
+	base := t.TempDir()
+	if err := os.Symlink(t.TempDir(), filepath.Join(base, "web")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Dir(filepath.Join(base, "web")).Make(); err == nil {
+		t.Error("made; want a refusal")
+	}
+}

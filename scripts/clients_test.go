@@ -1,0 +1,111 @@
+package scripts
+
+import (
+	"strings"
+	"testing"
+)
+
+// notAllowed is the first line of the proxy's refusal.
+func notAllowed(host string) string {
+	return "egress-proxy: host '" + host + "' is not in the bottle's egress_proxy.routes allowlist"
+}
+
+// missing is what a script exits with when its client is not installed.
+const missing = 77
+
+// TestClients has clients that know nothing of bottles fetch from a host that is
+// allowed, and from one that is not: HOST in the script.
+func TestClients(t *testing.T) {
+	const python = `import sys, urllib.request, urllib.error
+try: print(urllib.request.urlopen("https://HOST/").read().decode())
+except urllib.error.HTTPError as e: sys.exit("%d %s" % (e.code, e.read().decode()))`
+	clients := []struct{ name, program, script, want string }{
+		{"curl http1.1", "curl", "curl -sS --fail-with-body --http1.1 -w '%{http_version}' https://HOST/", "hello from allowed.test\n1.1"},
+		{"curl http2", "curl", "curl -sS --fail-with-body --http2 -w '%{http_version}' https://HOST/", "hello from allowed.test\n2"},
+		{"git", "git", "rm -rf clone && git clone -q https://HOST/git/repo.git clone && cat clone/file && git -C clone log --format=%s", "a file by way of the proxy\none\n"},
+		{"python", "/usr/bin/python3", "/usr/bin/python3 -c '" + python + "'", "hello from allowed.test\n"},
+		// The name of the module is allowed.test's in both cases.
+		{"go", "go", `export GOPROXY=https://HOST/goproxy GONOSUMDB=* GONOSUMCHECK=1 GOFLAGS=-mod=mod GOTOOLCHAIN=local
+			mkdir -p go && cd go && printf 'module m\n\nrequire allowed.test/tiny v1.2.3\n' >go.mod &&
+			go mod download && cat "$(go env GOMODCACHE)"/allowed.test/tiny@v1.2.3/tiny.go`, "a module by way of the proxy"},
+	}
+	asEach(t, func(t *testing.T, op *operator) {
+		for _, c := range clients {
+			t.Run(c.name, func(t *testing.T) {
+				op := op.with(t)
+				have := "command -v " + c.program + " >/dev/null || exit 77\n"
+				r := op.inside(have + strings.ReplaceAll(c.script, "HOST", "allowed.test"))
+				if r.code == missing {
+					t.Skipf("%s is not installed where a bottle sees it", c.program)
+				}
+				if r.code != 0 || !strings.Contains(r.out, c.want) {
+					t.Errorf("an allowed host: wanted %q; got %v", c.want, r)
+				}
+				r = op.inside(have + strings.ReplaceAll(c.script, "HOST", "refused.test"))
+				if r.code == 0 || !strings.Contains(r.out+r.errors, notAllowed("refused.test")) {
+					t.Errorf("another host: wanted the proxy's refusal; got %v", r)
+				}
+			})
+		}
+		for _, r := range op.origin.requests() {
+			if strings.Contains(r, " refused.test ") {
+				t.Errorf("the origin got %s", r)
+			}
+		}
+	})
+}
+
+// TestPush has git push through the proxy, which adds the credential that the
+// bottle has for it.
+func TestPush(t *testing.T) {
+	op := asSelf(t)
+	op.env = append(op.env, "GIT_TOKEN=token-of-git")
+	op.allow("", "  routes: [{host: allowed.test, path_allowlist: [/git/repo.git], auth: {scheme: Basic, token_ref: GIT_TOKEN}, auth_user: x-access-token}]\n")
+	r := op.inside(`command -v git >/dev/null || exit 77
+		export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.com GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.com
+		git clone -q https://allowed.test/git/repo.git push && cd push && echo two >>file && git commit -q -a -m two && git push -q && git ls-remote . origin/HEAD
+		env | grep token-of-git; exit 0`)
+	if r.code == missing {
+		t.Skip("git is not installed")
+	}
+	if r.code != 0 || strings.Contains(r.out, "token-of-git") {
+		t.Errorf("got %v", r)
+	}
+	const basic = "Basic eC1hY2Nlc3MtdG9rZW46dG9rZW4tb2YtZ2l0" // x-access-token:token-of-git
+	pushed := false
+	for _, got := range op.origin.requests() {
+		pushed = pushed || got == "POST allowed.test /git/repo.git/git-receive-pack "+basic
+		if !strings.HasSuffix(got, basic) {
+			t.Errorf("the origin got no credential: %s", got)
+		}
+	}
+	if !pushed {
+		t.Errorf("nothing was pushed: %q\n%v", op.origin.requests(), r)
+	}
+}
+
+// TestDirect: without a second proxy the proxy dials by itself, and internal
+// addresses only where the manifest says so.
+func TestDirect(t *testing.T) {
+	needCurl(t)
+	op := asSelf(t)
+	_, port, _ := strings.Cut(op.origin.addr, ":")
+	get := "curl -sS --noproxy '' -o - -w ' %{http_code}' https://127.0.0.1:" + port + "/"
+	const manifest = "workspace: src/project\negress_proxy:\n  upstream_ca: origin-ca.pem\n"
+	routes := "  routes: [{host: 127.0.0.1, ports: [" + port + "]}]\n"
+	op.write(op.manifest, manifest+routes+"  allow_private: [127.0.0.0/8]\n", 0o644)
+	if r := op.inside(get); r.code != 0 || r.out != "hello from 127.0.0.1:"+port+"\n 200" {
+		t.Errorf("allowed: %v", r)
+	}
+	op.write(op.manifest, manifest+routes, 0o644)
+	if r := op.inside(get); r.code != 0 || !strings.HasPrefix(r.out, "egress-proxy: the name resolves to the internal address 127.0.0.1") || !strings.HasSuffix(r.out, " 403") {
+		t.Errorf("an internal address: %v", r)
+	}
+	op.write(op.manifest, manifest+"  allow_private: [127.0.0.0/8]\n", 0o644)
+	if r := op.inside(get); r.code != 0 || !strings.HasPrefix(r.out, notAllowed("127.0.0.1")) || !strings.HasSuffix(r.out, " 403") {
+		t.Errorf("no route: %v", r)
+	}
+	if got := op.origin.requests(); len(got) != 1 {
+		t.Errorf("the origin got %q", got)
+	}
+}
