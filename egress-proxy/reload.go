@@ -104,9 +104,10 @@ func (t *tableFile) refuse(tried string, err error) {
 // becomes the table: it is put aside as routes.yaml.refused.
 func (t *tableFile) read() (*route.Table, string, error) {
 	next := reload.Next(t.path)
-	table, tried, err := readTable(next)
+	// Not through a link: the rename would make the link the table.
+	table, tried, err := readTable(next, syscall.O_NOFOLLOW)
 	if errors.Is(err, fs.ErrNotExist) {
-		return readTable(t.path)
+		return readTable(t.path, 0)
 	}
 	if err != nil {
 		os.Rename(next, t.path+".refused")
@@ -120,8 +121,8 @@ func (t *tableFile) read() (*route.Table, string, error) {
 
 // readTable reads and checks one file, which must be a regular one: opening a
 // FIFO would wait for a writer. tried is the digest of its bytes.
-func readTable(path string) (table *route.Table, tried string, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+func readTable(path string, flags int) (table *route.Table, tried string, err error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|flags, 0)
 	if err != nil {
 		return nil, "", err
 	}

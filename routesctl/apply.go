@@ -125,7 +125,7 @@ func (c *change) begin(ctx context.Context, slug string) (release func(), err er
 	if c.b, err = openBottle(c.env, slug); err != nil {
 		return nil, err
 	}
-	if release, err = c.b.dir.HoldApply(); err != nil {
+	if release, err = c.b.dir.HoldApply(ctx); err != nil {
 		return nil, err
 	}
 	if err := c.readLive(ctx); err != nil {

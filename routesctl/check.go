@@ -11,7 +11,7 @@ import (
 // for each of its credentials.
 func (c *change) prepare(next *route.Table) error {
 	if c.hold > 0 {
-		limited, err := withEnd(c.now, next, time.Now().Add(c.hold))
+		limited, err := withEnd(c.now, next, route.End(time.Now(), c.hold))
 		if err != nil {
 			return refuse(c.env, err)
 		}
@@ -58,7 +58,7 @@ func withEnd(now, next *route.Table, end time.Time) (*route.Table, error) {
 	routes := append([]route.Route(nil), next.Routes...)
 	for i := range routes {
 		if changed[routes[i].Host] {
-			routes[i].Expires = end.UTC().Truncate(time.Second)
+			routes[i].Expires = end
 		}
 	}
 	return route.New(routes)

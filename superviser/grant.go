@@ -27,7 +27,7 @@ func grant(next, now *route.Table, host string, at time.Time, d time.Duration) (
 	}
 	routes[i].Expires = time.Time{}
 	if d > 0 {
-		routes[i].Expires = at.Add(d).UTC().Truncate(time.Second)
+		routes[i].Expires = route.End(at, d)
 	}
 	return route.New(routes)
 }

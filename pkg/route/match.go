@@ -79,6 +79,12 @@ func (r *Route) refuses(q *Query) (code, reason string) {
 	return PathNotAllowed, "path " + show(q.Path) + " is not in the path_allowlist of route " + show(r.Host)
 }
 
+// End is when a route ends that is to hold for d from now: on a whole second, as
+// routes.yaml spells times, and not before d is over.
+func End(now time.Time, d time.Duration) time.Time {
+	return now.Add(d + time.Second - 1).UTC().Truncate(time.Second)
+}
+
 // Expired tells whether r has ended at the time now.
 func (r *Route) Expired(now time.Time) bool {
 	return !r.Expires.IsZero() && !now.Before(r.Expires)

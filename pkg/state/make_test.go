@@ -1,9 +1,12 @@
 package state
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // TestMakeRefusesOthers: a folder that others can write to holds their links.
@@ -40,5 +43,20 @@ func TestMakeRefusesLinks(t *testing.T) {
 	}
 	if err := Dir(filepath.Join(base, "web")).Make(); err == nil {
 		t.Error("made; want a refusal")
+	}
+}
+
+// TestHoldApplyEnds: an interrupt ends the waiting for a lock that stays held.
+func TestHoldApplyEnds(t *testing.T) {
+	d := Dir(t.TempDir())
+	release, err := d.HoldApply(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	if _, err := d.HoldApply(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v; want the end of the context", err)
 	}
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,13 +83,23 @@ func (d Dir) Running() bool {
 }
 
 // HoldApply waits for the right to change the bottle's table, so that two
-// changes come one after the other.
-func (d Dir) HoldApply() (release func(), err error) {
-	f, err := lockFile(d.ApplyLock(), unix.LOCK_EX)
-	if err != nil {
-		return nil, err
+// changes come one after the other. It looks again and again, since a flock(2)
+// that waits does not end with ctx: whoever holds the lock may have been stopped.
+func (d Dir) HoldApply(ctx context.Context) (release func(), err error) {
+	for {
+		f, err := lockFile(d.ApplyLock(), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s: held by another process: %w", d.ApplyLock(), ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
-	return func() { f.Close() }, nil
 }
 
 func lockFile(path string, how int) (*os.File, error) {
