@@ -22,6 +22,9 @@ import (
 
 // 200 real HUPs to a real process under load: no request fails, a stream goes
 // on, and the last answer is about the last table.
+//
+// README: A reload fails no request and drops no stream, but those of a
+// route taken away.
 func TestSignalStorm(t *testing.T) {
 	next := make(chan bool)
 	origin, events := serveOrigin(t, next)

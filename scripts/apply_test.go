@@ -49,6 +49,10 @@ func (op *operator) file(name, text string) string {
 
 // TestApply: exit 0 means that the running proxy serves the table, exit 1 that
 // nothing was changed.
+//
+// README: `routesctl apply` succeeds only when the running proxy has
+// confirmed the table. An unreadable, torn or invalid file never passes for
+// success; the old table serves on.
 func TestApply(t *testing.T) {
 	asEach(t, func(t *testing.T, op *operator) {
 		b := op.start("web")

@@ -11,6 +11,9 @@ import (
 
 // TestOnlyWayOut has the agent leave out the proxy. It must be told at once, and
 // not wait for a time-out.
+//
+// README: A connection that does not go through the proxy fails at once:
+// the agent's network namespace is empty but for one lent listener.
 func TestOnlyWayOut(t *testing.T) {
 	needCurl(t)
 	ln, err := net.Listen("tcp", ":0") // every address of this machine
@@ -51,6 +54,9 @@ func hostAddresses(t *testing.T) (list []string) {
 }
 
 // TestHomeIsHidden has the agent look for what else is in the operator's home.
+//
+// README: The agent sees its workspace and read-only system folders, and
+// nothing else of your home. Started by root it is not root.
 func TestHomeIsHidden(t *testing.T) {
 	asEach(t, func(t *testing.T, op *operator) {
 		const mark = "mark-of-a-secret"

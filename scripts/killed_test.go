@@ -14,6 +14,9 @@ import (
 
 // TestKilled: whichever part is killed, the traffic stops, nothing goes on
 // running, and the next start of the same name works.
+//
+// README: When the launcher, the proxy or the superviser dies, traffic
+// stops; nothing is left running, and the next start works.
 func TestKilled(t *testing.T) {
 	needCurl(t)
 	for _, victim := range []string{"launcher", "egress-proxy", "superviser", "pipelock"} {

@@ -70,6 +70,10 @@ func TestLook(t *testing.T) {
 
 // TestCredential: one that comes with a route works at once, is readable by the
 // proxy alone, and by nobody in the bottle.
+//
+// README: Credentials go into requests to the host that the route names,
+// over verified TLS, and appear nowhere in the bottle, in logs or in
+// arguments.
 func TestCredential(t *testing.T) {
 	asEach(t, func(t *testing.T, op *operator) {
 		b := op.start("auth")

@@ -24,28 +24,32 @@ import (
 //     writable: a mount point cannot be renamed, else `mv .git x` would
 //     carry the read-only hooks away and leave room for others.
 var protected = []string{
-	".git/hooks", ".git/config", ".git/modules", ".git/" + commondir, ".gitmodules",
+	".git/hooks", ".git/config", ".git/modules", ".git/" + commondir, ".gitmodules", commondir,
 	"bottle.yaml", // the manifest: what the next bottle here may reach
 	".mcp.json", ".vscode", ".idea", ".envrc",
+	".codex/config.toml", ".gemini/settings.json", ".cursor/mcp.json",
 	".claude/commands", ".claude/agents", ".claude/hooks", ".claude/settings.json", ".claude/settings.local.json",
 	".bashrc", ".bash_profile", ".bash_login", ".profile", ".zshrc", ".zprofile", ".zshenv", ".zlogin",
 }
 
-// bareHead is what git takes the workspace itself for a repository by, settings
-// and hooks included, when .git is none: an agent that removes .git/HEAD gets
-// past what is protected in .git. With a placeholder of that name it is none.
+// bareHead is what git takes a folder for a repository by.
 const bareHead = "HEAD"
 
 // bareProtected is protected in a workspace that is a repository without .git.
-var bareProtected = []string{"config", "hooks", "modules", commondir}
+var bareProtected = []string{bareHead, "config", "hooks", "modules"}
 
 // protectedIfThere are harmless as long as they are missing: git reads
 // config.worktree only where .git/config, which is covered, says so.
 var protectedIfThere = []string{".git/config.worktree"}
 
-// commondir in .git sends git elsewhere for configuration and hooks
-// (gitrepository-layout(5)). git stops at an empty folder of that name, so its
-// placeholder is a file that says "here".
+// commondir in a repository sends git elsewhere for configuration and hooks
+// (gitrepository-layout(5)). git stops at an empty folder of that name, so in a
+// repository its placeholder is a file that says "here".
+//
+// In the workspace itself stopping is what is wanted: an agent that removes
+// .git/HEAD and makes HEAD, objects and refs beside .git would have git take the
+// workspace for a repository, with settings of the agent's. A placeholder named
+// HEAD would do too, but then 'git diff HEAD' could be a file.
 const commondir = "commondir"
 
 const commondirText = ".\n"
@@ -79,7 +83,7 @@ func (w *Workspace) cover(pol Policy) error {
 
 // toProtect is what coverPath makes a placeholder for when it is missing.
 func (w *Workspace) toProtect() []string {
-	list := append(slices.Clone(protected), bareHead)
+	list := slices.Clone(protected)
 	if st, err := statBeneath(int(w.dir.Fd()), bareHead); err == nil && !isPlaceholder(st) {
 		list = append(list, bareProtected...)
 	}
@@ -162,7 +166,7 @@ func (w *Workspace) placeholder(rel string) error {
 }
 
 func makePlaceholder(parent int, name string) error {
-	if name == commondir {
+	if _, err := statBeneath(parent, bareHead); name == commondir && err == nil {
 		return makeCommondir(parent)
 	}
 	if err := unix.Mkdirat(parent, name, placeholderMode); err != nil {
@@ -194,7 +198,7 @@ func (w *Workspace) uncover() {
 	if unix.Flock(int(w.dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return
 	}
-	for _, rel := range slices.Concat(protected, bareProtected, []string{bareHead}) {
+	for _, rel := range slices.Concat(protected, bareProtected) {
 		for ; rel != "."; rel = filepath.Dir(rel) {
 			removePlaceholder(int(w.dir.Fd()), rel)
 		}

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"net"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -135,7 +136,7 @@ func TestBareRepository(t *testing.T) {
 	write(t, filepath.Join(dir, ".git/HEAD"), "ref: refs/heads/main\n")
 	before := listing(t, dir)
 	w := openWorkspace(t, dir, Policy{})
-	if !slices.Contains(w.Covered(), "HEAD") {
+	if !slices.Contains(w.Covered(), "commondir") {
 		t.Errorf("the agent can make the workspace a repository: %v", w.Covered())
 	}
 	w.Close()
@@ -149,6 +150,44 @@ func TestBareRepository(t *testing.T) {
 		if !slices.Contains(w.Covered(), rel) {
 			t.Errorf("%s of a bare repository is not covered: %v", rel, w.Covered())
 		}
+	}
+}
+
+// TestGitStops: with the placeholders in place a repository works as always, and
+// what an agent makes of the workspace itself is none whose settings git obeys.
+func TestGitStops(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	git := func(args ...string) (string, error) {
+		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.test"}, args...)...)
+		cmd.Env = append(os.Environ(), "HOME="+dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	for _, args := range [][]string{{"init", "-q"}, {"commit", "-q", "--allow-empty", "-m", "x"}} {
+		if out, err := git(args...); err != nil {
+			t.Fatal(out)
+		}
+	}
+	openWorkspace(t, dir, Policy{})
+	for _, args := range [][]string{{"diff", "HEAD"}, {"log", "HEAD"}, {"status", "--porcelain"}} {
+		if out, err := git(args...); err != nil || args[0] == "status" && out != "" {
+			t.Errorf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, ".git/HEAD")); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{"objects", "refs/heads"} {
+		mkdir(t, filepath.Join(dir, d))
+	}
+	write(t, filepath.Join(dir, "HEAD"), "ref: refs/heads/main\n")
+	write(t, filepath.Join(dir, "config"), "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = "+dir+"\n\tfsmonitor = touch "+dir+"/ran; false\n")
+	out, err := git("status")
+	if _, ran := os.Stat(filepath.Join(dir, "ran")); err == nil || ran == nil {
+		t.Errorf("git obeys the agent's settings: %v\n%s", err, out)
 	}
 }
 
