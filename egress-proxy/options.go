@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 
 	"bottle/pkg/cli"
 	"bottle/pkg/proxy"
@@ -50,8 +51,23 @@ func parseOptions(env *cli.Env) (*options, error) {
 	if err := env.Parse(fs, 0, 0); err != nil {
 		return nil, err
 	}
+	o.fitDescriptors()
 	l.Streams = uint32(min(*streams, 1<<20))
 	return o, o.check()
+}
+
+// fitDescriptors keeps both sides' connections below what the process may have
+// open (getrlimit(2), RLIMIT_NOFILE), with some left for files: an agent that
+// used all up could keep a reload from reading its table.
+func (o *options) fitDescriptors() {
+	const files = 64
+	var r syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
+		return
+	}
+	most := max(1, (int(min(r.Cur, 1<<20))-files)/2)
+	o.limits.Conns = min(o.limits.Conns, most)
+	o.limits.Origins = most
 }
 
 func (o *options) addPrivate(s string) error {

@@ -109,6 +109,9 @@ func (t *tableFile) read() (*route.Table, string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return readTable(t.path, 0)
 	}
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		return nil, "", err // says nothing about the file, which the next HUP will find
+	}
 	if err != nil {
 		os.Rename(next, t.path+".refused")
 		return nil, tried, err

@@ -55,7 +55,7 @@ func (a *agentConn) exchange1(req *http1.Request) bool {
 // mismatch answers a request that does not have one destination.
 func (x *exchange) mismatch(err error) {
 	status, code := 403, codeMismatch
-	if errors.Is(err, errNotAbsolute) {
+	if errors.Is(err, errNotAbsolute) || errors.Is(err, errNoContent) {
 		status, code = 400, codeBadRequest
 	}
 	x.fault(status, code, err.Error())

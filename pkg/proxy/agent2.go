@@ -4,8 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/textproto"
+	"sync"
+	"time"
 
 	"bottle/pkg/http1"
 
@@ -16,7 +20,10 @@ import (
 // the bounds against floods are x/net/http2's; what is decided about a request
 // is the same as in HTTP/1.1.
 func (p *Proxy) newServer2() *http2.Server {
-	p.drain.http = &http.Server{MaxHeaderBytes: 64 << 10}
+	p.drain.http = &http.Server{
+		MaxHeaderBytes: p.Limits.Head.HeadBytes,
+		ErrorLog:       slog.NewLogLogger(p.Log.Handler(), slog.LevelWarn),
+	}
 	s := &http2.Server{
 		MaxConcurrentStreams: p.Limits.Streams,
 		IdleTimeout:          p.Limits.Idle,
@@ -42,12 +49,13 @@ func (a *agentConn) exchange2(w http.ResponseWriter, req *http.Request) {
 	x.header = fields(req.Header)
 	x.expect = x.header.HasMember("Expect", "100-continue")
 	if req.ContentLength != 0 {
-		x.body = req.Body
+		x.body = stalling2{r, req.Body}
 		x.trailer = func() http1.Header { return fields(req.Trailer) }
 	}
 	stopCtx := context.AfterFunc(req.Context(), func() { x.cut(errAgentLeft) })
 	defer stopCtx()
-	stop := context.AfterFunc(x.ctx, func() { r.rc.SetWriteDeadline(past) })
+	defer r.over()
+	stop := context.AfterFunc(x.ctx, r.wake)
 	dest, err := a.destination2(req)
 	x.dest = dest
 	if err != nil {
@@ -84,8 +92,16 @@ func (a *agentConn) destination2(req *http.Request) (target, error) {
 	if err := http1.Check(req.Method, req.RequestURI, fields(req.Header).Set("Host", req.Host)); err != nil {
 		return dest, err
 	}
+	// The server compares Content-Length with the data, but not where the head
+	// is all there is. Passed on, an origin would wait for content and take the
+	// next request on its connection for it.
+	if v := req.Header.Get("Content-Length"); req.ContentLength == 0 && v != "" && v != "0" {
+		return dest, errNoContent
+	}
 	return dest.withTarget(req.Method, req.RequestURI)
 }
+
+var errNoContent = errors.New("Content-Length announces content and the stream has none")
 
 // fields are h as a list.
 func fields(h http.Header) http1.Header {
@@ -103,8 +119,55 @@ type reply2 struct {
 	x     *exchange
 	w     http.ResponseWriter
 	rc    *http.ResponseController
-	begun bool
 	ended bool
+
+	mu    sync.Mutex
+	begun bool // the answer
+	gone  bool // the server has w back
+}
+
+// stalling2 is stalling on an HTTP/2 stream.
+type stalling2 struct {
+	r    *reply2
+	body io.Reader
+}
+
+func (s stalling2) Read(p []byte) (int, error) {
+	s.r.mu.Lock()
+	if !s.r.gone && !s.r.begun {
+		s.r.rc.SetReadDeadline(time.Now().Add(s.r.x.p.Limits.Stall))
+	}
+	s.r.mu.Unlock()
+	return s.body.Read(p)
+}
+
+// begin says that the answer begins: from here on the content may be slow.
+func (r *reply2) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.begun {
+		return false
+	}
+	r.begun = true
+	r.rc.SetReadDeadline(time.Time{})
+	return true
+}
+
+// wake ends a write that waits for an agent which does not read. It may come
+// late, when the server has w back: touching it then ends the process.
+func (r *reply2) wake() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.gone {
+		r.rc.SetWriteDeadline(past)
+	}
+}
+
+// over says that the server gets w back.
+func (r *reply2) over() {
+	r.mu.Lock()
+	r.gone = true
+	r.mu.Unlock()
 }
 
 func (r *reply2) interim(status int, h http1.Header) error {
@@ -120,10 +183,9 @@ func (r *reply2) interim(status int, h http1.Header) error {
 }
 
 func (r *reply2) head(status int, _ string, h http1.Header, length int64) error {
-	if r.begun {
+	if !r.begin() {
 		return errWroteFirst
 	}
-	r.begun = true
 	r.x.access.Status = status
 	// Present without a value: keeps net/http from inventing them.
 	r.w.Header()["Date"], r.w.Header()["Content-Type"] = nil, nil

@@ -18,6 +18,7 @@ const (
 	codeBadRequest      = "bad-request"
 	codeMismatch        = "destination-mismatch"
 	codeNotHTTP         = "not-http"
+	codeOverride        = "override-field"
 	codePlainCredential = "credential-needs-https"
 	codeNoCredential    = "credential-missing"
 	codeInternal        = "internal-address"
@@ -62,6 +63,34 @@ func (x *exchange) advice(d route.Decision) string {
 		ask += fmt.Sprintf(", methods [%q]", x.method)
 	}
 	return ask + " and a justification. list-egress-proxy-routes shows what is allowed.\n"
+}
+
+// overrides are fields by which some servers take another path or method than
+// that of the request line (IIS and Symfony; Rails, Express and Google's APIs).
+var overrides = struct{ path, method []string }{
+	[]string{"X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Forwarded-URI"},
+	[]string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"},
+}
+
+// override is the name of such a field in the request, where the route
+// restricts what it would change.
+func (x *exchange) override() string {
+	var names []string
+	if x.route.PathAllowlist != nil {
+		names = append(names, overrides.path...)
+	}
+	if x.route.Methods != nil {
+		names = append(names, overrides.method...)
+	}
+	for _, f := range x.header {
+		plain := lower(strings.ReplaceAll(f.Name, "_", "-"))
+		for _, n := range names {
+			if plain == lower(n) {
+				return n
+			}
+		}
+	}
+	return ""
 }
 
 // fault answers with a status other than the table's refusal: status 400 and

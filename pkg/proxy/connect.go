@@ -110,12 +110,12 @@ func (a *agentConn) throughTLS() {
 	state := inner.ConnectionState()
 	a.sni = state.ServerName
 	a.SetDeadline(time.Time{})
-	a.use(inner)
 	if state.NegotiatedProtocol == "h2" {
-		a.proto = "h2"
+		a.proto, a.Conn = "h2", inner // it has buffers of its own
 		a.serve2(inner)
 		return
 	}
+	a.use(inner)
 	a.serve()
 }
 

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -30,13 +31,42 @@ func (f *fault) Error() string { return f.msg }
 
 // dialer makes connections to origins.
 type dialer struct {
-	p   *Proxy
-	net net.Dialer
-	tls *tls.Config
+	p     *Proxy
+	net   net.Dialer
+	tls   *tls.Config
+	slots chan struct{} // one for each connection to an origin
+}
+
+// slotted is a connection that gives its slot back when it is closed.
+type slotted struct {
+	*net.TCPConn
+	free func()
+}
+
+func (c slotted) Close() error {
+	c.free()
+	return c.TCPConn.Close()
+}
+
+// tcp connects to addr once there is a slot for it: descriptors that the agent
+// could use up would be missing for a reload.
+func (d *dialer) tcp(ctx context.Context, addr string) (net.Conn, error) {
+	select {
+	case d.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	free := sync.OnceFunc(func() { <-d.slots })
+	c, err := d.net.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		free()
+		return nil, err
+	}
+	return slotted{c.(*net.TCPConn), free}, nil
 }
 
 func newDialer(p *Proxy) dialer {
-	d := dialer{p: p, tls: &tls.Config{
+	d := dialer{p: p, slots: make(chan struct{}, p.Limits.Origins), tls: &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		RootCAs:            p.Roots,
 		NextProtos:         []string{"http/1.1"},
@@ -105,7 +135,7 @@ func (d *dialer) reach(ctx context.Context, dest target) (net.Conn, error) {
 		// label, as containers have, is not found in /etc/hosts that way.
 		addr = strings.Replace(addr, ":", ".:", 1)
 	}
-	return d.net.DialContext(ctx, "tcp", addr)
+	return d.tcp(ctx, addr)
 }
 
 // allowed looks at the address that is really dialled, after resolution and
@@ -135,7 +165,7 @@ func (d *dialer) allowed(_ context.Context, _, address string, _ syscall.RawConn
 // chain asks the second proxy for a tunnel. The CONNECT carries nothing of the
 // agent's; the name is resolved there and not here.
 func (d *dialer) chain(ctx context.Context, dest target) (net.Conn, error) {
-	c, err := d.net.DialContext(ctx, "tcp", d.p.Upstream.Host)
+	c, err := d.tcp(ctx, d.p.Upstream.Host)
 	if err != nil {
 		return nil, &fault{502, codeUpstream, "the second proxy " + d.p.Upstream.Host + " cannot be reached"}
 	}
@@ -205,14 +235,25 @@ func (d *dialer) explain(ctx context.Context, dest target, err error) error {
 	case timedOut(err):
 		return &fault{504, codeUpstreamTimeout, host + "could not be connected in time"}
 	}
-	return &fault{502, codeUpstream, host + "cannot be reached: " + clip(err.Error())}
+	return &fault{502, codeUpstream, host + "cannot be reached: " + what(err)}
+}
+
+// what is what went wrong, without the addresses of both ends: those of the
+// operator's network are not the agent's to know.
+func what(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return clip(err.Error())
 }
 
 // special are the address blocks beside those that netip knows which are not
 // the open internet's (IANA special-purpose registries, RFC 6890).
 var special = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
-	netip.MustParsePrefix("100.64.0.0/10"), // CGNAT, RFC 6598
+	netip.MustParsePrefix("100.64.0.0/10"),    // CGNAT, RFC 6598
+	netip.MustParsePrefix("168.63.129.16/32"), // Azure's metadata and agent service, on a public address
 	netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("192.88.99.0/24"),
 	netip.MustParsePrefix("198.18.0.0/15"),

@@ -20,7 +20,7 @@ import (
 
 func TestInternal(t *testing.T) {
 	for a, want := range map[string]bool{
-		"127.0.0.1": true, "10.1.2.3": true, "172.16.0.1": true, "192.168.1.1": true, "169.254.169.254": true, "100.64.0.1": true,
+		"127.0.0.1": true, "10.1.2.3": true, "172.16.0.1": true, "192.168.1.1": true, "169.254.169.254": true, "100.64.0.1": true, "168.63.129.16": true,
 		"0.0.0.0": true, "0.1.2.3": true, "224.0.0.1": true, "255.255.255.255": true, "::": true, "::1": true, "fe80::1": true, "fc00::1": true,
 		"::ffff:127.0.0.1": true, "::ffff:10.0.0.1": true, "::127.0.0.1": true, "::ffff:0:127.0.0.1": true,
 		"64:ff9b::7f00:1": true, "64:ff9b::808:808": false, "64:ff9b:1::1": true, "2002:7f00:1::": true, "2002:808:808::": false,
@@ -164,6 +164,8 @@ func (s *chained) serve(c net.Conn) {
 	io.Copy(c, up)
 }
 
+// README: A refused name is not resolved, not dialled, not mentioned to the
+// second proxy.
 func TestSecondProxy(t *testing.T) {
 	var got sync.Map
 	second := &chained{}
@@ -208,9 +210,16 @@ func TestSecondProxy(t *testing.T) {
 	if b := text(t, r, err); r.StatusCode != 502 || !strings.Contains(b, "403: blocked by allowlist") || r.Header.Get(ReasonHeader) != codeChain {
 		t.Errorf("%d %q", r.StatusCode, b)
 	}
+	r, err = client.Get("https://refused.test/")
+	if b := text(t, r, err); r.StatusCode != 403 || firstOf(b) != strings.ReplaceAll(refusal, "no.test", "refused.test") {
+		t.Errorf("%d %q", r.StatusCode, b)
+	}
 	second.mu.Lock()
 	defer second.mu.Unlock()
 	for _, h := range second.heads {
+		if strings.Contains(h.Target, "refused.test") {
+			t.Error("a refused name was mentioned to the second proxy")
+		}
 		if h.Method != "CONNECT" || len(h.Header) != 2 || h.Header.Get("X-Pipelock-Agent") != "web" {
 			t.Fatalf("%+v", h)
 		}
@@ -270,4 +279,22 @@ func (g *gather) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	return g.Conn.Write(p)
+}
+
+// What the agent is told of a failure holds no address.
+func TestFaultHidesAddresses(t *testing.T) {
+	w := newWorld(t, "routes: []", nil)
+	resets := w.raw("", func(c net.Conn) {
+		http1.ReadRequest(bufio.NewReader(c), http1.Limits{})
+		c.(*net.TCPConn).SetLinger(0)
+	})
+	closed := listen(t)
+	closed.Close()
+	w.routes("routes: [{host: yes.test, ports: [%d, %d]}]", portOf(resets), portOf(closed))
+	for _, ln := range []net.Listener{resets, closed} {
+		r, err := w.client(false).Get(fmt.Sprintf("http://yes.test:%d/", portOf(ln)))
+		if b := text(t, r, err); r.StatusCode != 502 || strings.Contains(b, "127.0.0.1") {
+			t.Errorf("%d %q", r.StatusCode, b)
+		}
+	}
 }

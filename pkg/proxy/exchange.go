@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"sync/atomic"
@@ -112,6 +113,10 @@ func (x *exchange) handle(keep func() bool) {
 		return
 	}
 	x.route = d.Route
+	if field := x.override(); field != "" {
+		x.fault(403, codeOverride, fmt.Sprintf("the field %s asks the origin for another path or method than the request's, which the route for '%s' restricts", field, d.Route.Host))
+		return
+	}
 	h, ok := x.inject(x.outgoing())
 	if !ok {
 		return

@@ -18,6 +18,9 @@ func hello(rw http.ResponseWriter, r *http.Request) {
 
 // Each way in: allowed to the one origin, refused to the other, which is neither
 // resolved nor dialled.
+//
+// README: A refusal is a 403 inside TLS that begins `egress-proxy: host 'H'
+// is not in the bottle's egress_proxy.routes allowlist`.
 func TestAllowAndRefuse(t *testing.T) {
 	w := newWorld(t, "routes: []", nil)
 	o, plain := w.serve("yes.test", http.HandlerFunc(hello)), w.serve("", http.HandlerFunc(hello))

@@ -158,7 +158,7 @@ func (x *exchange) receive(up *upConn, ws bool) error {
 	if length < 0 {
 		length = -1
 	}
-	if err := x.reply.head(resp.Status, resp.Reason, x.scrub(resp.Header.StripHopByHop()), length); err != nil {
+	if err := x.reply.head(resp.Status, x.scrubText(resp.Reason), x.fromOrigin(resp.Header), length); err != nil {
 		return err
 	}
 	x.access.first(x.start)
@@ -168,7 +168,7 @@ func (x *exchange) receive(up *upConn, ws bool) error {
 		x.access.Error = printable(clip(x.cause(err).Error()))
 		return err
 	}
-	return x.reply.end(x.scrub(body.Trailer()))
+	return x.reply.end(x.fromOrigin(body.Trailer()))
 }
 
 // readHead reads the final answer's head and hands on the interim ones.
@@ -185,7 +185,7 @@ func (x *exchange) readHead(up *upConn) (*http1.Response, error) {
 		if resp.Status == 100 && !x.expect {
 			continue // RFC 9110 §15.2.1: the agent did not ask
 		}
-		if err := x.reply.interim(resp.Status, x.scrub(resp.Header.StripHopByHop())); err != nil {
+		if err := x.reply.interim(resp.Status, x.fromOrigin(resp.Header)); err != nil {
 			return nil, err
 		}
 	}
@@ -284,6 +284,6 @@ func (x *exchange) upstreamFault(err error) {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		x.fault(502, codeUpstream, "host '"+x.dest.host+"' closed the connection before it answered; the request may have been processed and was not sent again")
 	default:
-		x.fault(502, codeUpstream, "host '"+x.dest.host+"': "+clip(err.Error()))
+		x.fault(502, codeUpstream, "host '"+x.dest.host+"': "+what(err))
 	}
 }

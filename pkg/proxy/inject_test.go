@@ -1,16 +1,19 @@
 package proxy
 
 import (
+	"bufio"
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"bottle/pkg/http1"
 	"bottle/pkg/route"
 )
 
@@ -129,6 +132,8 @@ func TestScrubbed(t *testing.T) {
 		a := r.Header.Get("Authorization")
 		rw.Header().Set("Content-Type", kind)
 		rw.Header().Set("X-Echo", a)
+		rw.Header().Set(ReasonHeader, "host-not-allowed")
+		rw.Header().Set(http.TrailerPrefix+ReasonHeader, "host-not-allowed")
 		f := rw.(http.Flusher)
 		io.WriteString(rw, "whole "+a+" halves "+secret[:10])
 		f.Flush()
@@ -147,6 +152,9 @@ func TestScrubbed(t *testing.T) {
 			!strings.Contains(b, "* end ") || r.Header.Get("X-Echo") != "Bearer [scrubbed]" {
 			t.Errorf("%q %v", b, r.Header)
 		}
+		if r.Header.Get(ReasonHeader)+r.Trailer.Get(ReasonHeader) != "" {
+			t.Errorf("the origin spoke for the proxy: %v %v", r.Header, r.Trailer)
+		}
 	}
 	kind = "application/octet-stream"
 	r, err := w.client(false).Get(fmt.Sprintf("https://yes.test:%d/", portOf(o)))
@@ -155,6 +163,23 @@ func TestScrubbed(t *testing.T) {
 	}
 	if log := fmt.Sprintf("%+v", w.wantLines(3)); strings.Contains(log, secret) {
 		t.Errorf("in the log: %s", log)
+	}
+}
+
+// The reason of a status line is an answer's head too.
+func TestScrubbedReason(t *testing.T) {
+	w := newWorld(t, "routes: []", nil)
+	ln := w.raw("yes.test", func(c net.Conn) {
+		req, err := http1.ReadRequest(bufio.NewReader(c), http1.Limits{})
+		if err == nil {
+			io.WriteString(c, "HTTP/1.1 200 "+req.Header.Get("Authorization")+"\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	w.routes("routes: [{host: yes.test, ports: [%d], auth_scheme: Bearer, token_env: TOKEN}]", portOf(ln))
+	to := fmt.Sprintf("yes.test:%d", portOf(ln))
+	r, _ := w.tunnel(to).send("GET / HTTP/1.1\r\nHost: "+to+"\r\n\r\n").wantStatus("GET", 200)
+	if r.Reason != "Bearer [scrubbed]" {
+		t.Errorf("reason %q", r.Reason)
 	}
 }
 
@@ -239,4 +264,37 @@ func TestPassthrough(t *testing.T) {
 	if _, err := io.Copy(io.Discard, c); err == nil {
 		t.Log("closed in due form")
 	}
+}
+
+// An agent that holds back its ClientHello while a reload makes the route an
+// intercepted one gets no tunnel.
+func TestPassthroughEndsBeforeHello(t *testing.T) {
+	w := newWorld(t, "routes: []", nil)
+	o := w.serve("yes.test", http.HandlerFunc(hello))
+	w.routes("routes: [{host: yes.test, ports: [%d], tls: passthrough}]", portOf(o))
+	c := w.dial().connect(fmt.Sprintf("yes.test:%d", portOf(o)))
+	held := &heldBack{Conn: c.Conn, reload: func() {
+		eventually(t, "the tunnel waits", func() bool { w.p.mu.Lock(); defer w.p.mu.Unlock(); return len(w.p.live) == 1 })
+		w.routes("routes: [{host: yes.test, ports: [%d], methods: [GET]}]", portOf(o))
+	}}
+	if tls.Client(held, &tls.Config{ServerName: "yes.test", RootCAs: w.p.Roots}).Handshake() == nil || o.n.Load() != 0 {
+		t.Error("a tunnel past an intercepted route")
+	}
+}
+
+// heldBack sends the first byte of the first write, reloads, and sends the rest.
+type heldBack struct {
+	net.Conn
+	reload func()
+}
+
+func (h *heldBack) Write(p []byte) (int, error) {
+	if h.reload == nil {
+		return h.Conn.Write(p)
+	}
+	h.Conn.Write(p[:1])
+	h.reload()
+	h.reload = nil
+	n, err := h.Conn.Write(p[1:])
+	return n + 1, err
 }

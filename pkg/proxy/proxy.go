@@ -26,6 +26,7 @@ const MagicHost = "_egress-proxy.local"
 // its default.
 type Limits struct {
 	Conns     int           // connections of the agent at once: 16384
+	Origins   int           // connections to origins at once: 16384
 	Head      http1.Limits  // of a request's and an answer's head
 	Handshake time.Duration // for CONNECT to be followed by a whole TLS handshake: 20 s
 	HeadTime  time.Duration // from a request's first byte to the end of its head: 30 s
@@ -50,6 +51,12 @@ func (l Limits) orDefault() Limits {
 	def(&l.Answer, 10*time.Minute)
 	if l.Conns == 0 {
 		l.Conns = 16384
+	}
+	if l.Origins == 0 {
+		l.Origins = 16384
+	}
+	if l.Head.HeadBytes == 0 {
+		l.Head.HeadBytes = 64 << 10
 	}
 	if l.Streams == 0 {
 		l.Streams = 250

@@ -20,6 +20,13 @@ func (x *exchange) secrets() []string {
 	return s
 }
 
+// fromOrigin is a head or trailer of the origin's as the agent gets it: without
+// what is for this hop alone, without the field that tells the proxy's own
+// answers from an origin's, and without the injected value.
+func (x *exchange) fromOrigin(h http1.Header) http1.Header {
+	return x.scrub(h.StripHopByHop().Del(ReasonHeader))
+}
+
 // scrub replaces the injected value where an answer's head or trailer echoes it.
 func (x *exchange) scrub(h http1.Header) http1.Header {
 	for _, s := range x.secrets() {
@@ -29,6 +36,14 @@ func (x *exchange) scrub(h http1.Header) http1.Header {
 		}
 	}
 	return h
+}
+
+// scrubText is scrub for the reason in a status line.
+func (x *exchange) scrubText(s string) string {
+	for _, secret := range x.secrets() {
+		s = strings.ReplaceAll(s, secret, "[scrubbed]")
+	}
+	return s
 }
 
 // leastMasked is the length from which a credential is masked in content:

@@ -35,6 +35,11 @@ func (a *agentConn) passthrough(r *route.Route) {
 	if d := x.admit(); !d.Allow {
 		x.note("block", d.Code, d.Reason)
 		return
+	} else if d.Route.TLS != route.Passthrough {
+		// A reload while the agent held back its ClientHello: what the route
+		// now demands cannot be seen from here.
+		x.note("block", "route-removed", errTakenAway.Error())
+		return
 	}
 	x.joinTunnel(a, hello)
 }

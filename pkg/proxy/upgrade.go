@@ -37,8 +37,8 @@ func (x *exchange) upgrade(up *upConn, resp *http1.Response, ws bool) error {
 		x.upstreamFault(&fault{502, codeUpstream, "host '" + x.dest.host + "' answered with " + errUpgrade.Error()})
 		return errUpgrade
 	}
-	h := resp.Header.StripHopByHop().Add("Connection", "Upgrade").Add("Upgrade", "websocket")
-	if err := r.head(101, resp.Reason, x.scrub(h), 0); err != nil {
+	h := x.fromOrigin(resp.Header).Add("Connection", "Upgrade").Add("Upgrade", "websocket")
+	if err := r.head(101, x.scrubText(resp.Reason), h, 0); err != nil {
 		return err
 	}
 	if err := r.flush(); err != nil {

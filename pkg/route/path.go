@@ -11,8 +11,10 @@ import (
 const decodings = 4
 
 // lookalikes are characters that best-fit or NFKC conversion turns into '.',
-// '/', '\', ';' or '%'.
-const lookalikes = "\uFF0E\uFF0F\uFF3C\uFF1B\uFF05\u2024\u2025\u2044\u2215\u29F8\u2216\u29F5\uFE52\uFE54\uFE68\uFE6A\u037E"
+// '/', '\', ';' or '%'. The yen and won signs are '\' in Windows' code pages 932
+// and 949.
+const lookalikes = "\uFF0E\uFF0F\uFF3C\uFF1B\uFF05\u2024\u2025\u2026\u2044\u2215\u29F8\u2216\u29F5" +
+	"\uFE14\uFE19\uFE30\uFE52\uFE54\uFE68\uFE6A\u037E\u066A\u00A5\uFFE5\u20A9\uFFE6"
 
 // ambiguity says why some common server could read path as another one, ""
 // when none could (SECURITY: "Path allowlist"). path is the target as sent,
