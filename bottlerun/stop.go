@@ -52,7 +52,8 @@ func endLauncher(ctx context.Context, dir state.Dir, launcher state.Part) error 
 		}
 		wait, cancel := context.WithTimeout(ctx, stopWait)
 		err = poll(wait, func() error {
-			if dir.Running() {
+			// The lock falls a moment before the process is gone.
+			if dir.Running() || launcher.Alive() {
 				return errRuns
 			}
 			return nil
