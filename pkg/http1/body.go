@@ -35,7 +35,14 @@ const (
 // and -2 ends with the stream, as Request.ContentLength and
 // Response.ContentLength say. A body of length 0 is Done at once.
 func NewBody(br *bufio.Reader, length int64) *Body {
-	b := &Body{br: br, left: length}
+	b := new(Body)
+	b.Reset(br, length)
+	return b
+}
+
+// Reset makes b what NewBody returns.
+func (b *Body) Reset(br *bufio.Reader, length int64) {
+	*b = Body{br: br, left: length}
 	switch {
 	case length == 0:
 		b.err = io.EOF
@@ -44,7 +51,6 @@ func NewBody(br *bufio.Reader, length int64) *Body {
 	case length < -1:
 		b.left, b.next = 0, untilEOF
 	}
-	return b
 }
 
 // Read fills p with content. It returns what is there without waiting for more.
@@ -89,6 +95,12 @@ func (b *Body) take(p []byte) (int, error) {
 // Done reports that the content was read to its true end, so that the
 // connection stands at the next message.
 func (b *Body) Done() bool { return b.err == io.EOF }
+
+// InContent reports that the next byte of the stream is content, so that a Read
+// waits for no framing.
+func (b *Body) InContent() bool {
+	return b.err == nil && (b.left > 0 && (b.next == content || b.next == chunkData) || b.next == untilEOF)
+}
 
 // Trailer returns the trailer fields of a chunked body that is Done: those that
 // may be passed on (RFC 9110 §6.5.1). Fields about framing, routing,

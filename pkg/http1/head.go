@@ -106,14 +106,16 @@ func nextLine(head string) (line, rest string, e *Error) {
 	return line, head[i+1:], e
 }
 
-// parseFields reads the field lines of head up to its empty line, and shows
-// each to note.
-func parseFields(head string, max int, note func(f Field) *Error) (Header, *Error) {
+// parseFields reads the field lines of head up to its empty line into h, and
+// takes up in fr what they say of the framing.
+func parseFields(h Header, head string, max int, fr *framing) (Header, *Error) {
 	n := strings.Count(head, "\n") - 1
 	if n > max {
 		return nil, &Error{431, "more than " + strconv.Itoa(max) + " fields in the head"}
 	}
-	h := make(Header, 0, n+spare)
+	if cap(h) < n+spare {
+		h = make(Header, 0, n+spare)
+	}
 	for {
 		line, rest, e := nextLine(head)
 		if e != nil {
@@ -124,7 +126,7 @@ func parseFields(head string, max int, note func(f Field) *Error) (Header, *Erro
 		}
 		f, e := parseField(line)
 		if e == nil {
-			e = note(f)
+			e = fr.note(f)
 		}
 		if e != nil {
 			return nil, e

@@ -32,6 +32,15 @@ func (h Header) Values(name string) []string {
 	return v
 }
 
+func (h Header) count(name string) (n int) {
+	for i := range h {
+		if equalFold(h[i].Name, name) {
+			n++
+		}
+	}
+	return n
+}
+
 // Has reports whether there is a field called name, even an empty one.
 func (h Header) Has(name string) bool {
 	for i := range h {
@@ -103,11 +112,22 @@ func (h Header) Frame(length int64) Header {
 	h = h.Del("Transfer-Encoding")
 	switch {
 	case length > 0:
-		return h.Set("Content-Length", strconv.FormatInt(length, 10))
+		return h.WithLength(length)
 	case length == -1:
 		return h.Del("Content-Length").Add("Transfer-Encoding", "chunked")
 	case length < 0:
 		return h.Del("Content-Length")
 	}
 	return h
+}
+
+// WithLength returns the header with one Content-Length, of n bytes: itself
+// where it says so already.
+func (h Header) WithLength(n int64) Header {
+	var room [20]byte
+	digits := strconv.AppendInt(room[:0], n, 10)
+	if h.count("Content-Length") == 1 && h.Get("Content-Length") == string(digits) {
+		return h
+	}
+	return h.Set("Content-Length", string(digits))
 }

@@ -14,13 +14,30 @@ import "strings"
 // and adds it again, as gRPC wants it. Trailer stays: it announces fields that
 // are passed on.
 func (h Header) StripHopByHop() Header {
-	var named []string
+	named := h.named()
+	return h.without(func(name string) bool { return hopByHop(name) || contains(named, name) })
+}
+
+// AppendEndToEnd adds what StripHopByHop leaves of h to dst, which may share no
+// room with h.
+func (h Header) AppendEndToEnd(dst Header) Header {
+	named := h.named()
 	for i := range h {
-		if equalFold(h[i].Name, "Connection") {
-			named = appendMembers(named, h[i].Value)
+		if !hopByHop(h[i].Name) && (named == nil || !contains(named, h[i].Name)) {
+			dst = append(dst, h[i])
 		}
 	}
-	return h.without(func(name string) bool { return hopByHop(name) || contains(named, name) })
+	return dst
+}
+
+// named are the fields that Connection names.
+func (h Header) named() (names []string) {
+	for i := range h {
+		if equalFold(h[i].Name, "Connection") {
+			names = appendMembers(names, h[i].Value)
+		}
+	}
+	return names
 }
 
 // appendMembers adds the members of a comma-separated list that name a field.

@@ -34,23 +34,33 @@ type Request struct {
 // servers to ignore one), an expectation other than 100-continue (417), and
 // content in a CONNECT, after which some parsers see a tunnel and others a body.
 func ReadRequest(br *bufio.Reader, lim Limits) (*Request, error) {
-	lim = lim.orDefault()
 	req := new(Request)
-	head, err := readHead(br, lim, req)
-	if err != nil {
+	if err := req.Read(br, lim); err != nil {
 		return nil, err
+	}
+	return req, nil
+}
+
+// Read is ReadRequest into r, whose old content is lost; the room of its Header
+// is used again. After an error r holds nothing of use.
+func (r *Request) Read(br *bufio.Reader, lim Limits) error {
+	lim = lim.orDefault()
+	*r = Request{Header: r.Header[:0]}
+	head, err := readHead(br, lim, r)
+	if err != nil {
+		return err
 	}
 	line, rest, e := nextLine(head)
 	if e == nil {
-		e = req.line(line)
+		e = r.line(line)
 	}
 	if e == nil {
-		e = req.fields(rest, lim)
+		e = r.fields(rest, lim)
 	}
 	if e != nil {
-		return nil, e
+		return e
 	}
-	return req, nil
+	return nil
 }
 
 // begins refuses what TLS and other protocols start with; they may never send a
@@ -108,7 +118,7 @@ func parseVersion(s string) (minor int, e *Error) {
 // fields reads the field lines and what they say of the message.
 func (r *Request) fields(lines string, lim Limits) *Error {
 	fr := framing{length: -1}
-	h, e := parseFields(lines, lim.Fields, fr.note)
+	h, e := parseFields(r.Header, lines, lim.Fields, &fr)
 	if e == nil {
 		e = fr.agree(r.Minor)
 	}

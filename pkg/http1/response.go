@@ -30,23 +30,33 @@ type Response struct {
 // that not one byte came. Surplus bytes after the content are the caller's to
 // see: br.Buffered() > 0 when no answer is due.
 func ReadResponse(br *bufio.Reader, method string, lim Limits) (*Response, error) {
-	lim = lim.orDefault()
 	resp := new(Response)
-	head, err := readHead(br, lim, resp)
+	if err := resp.Read(br, method, lim); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// Read is ReadResponse into r, whose old content is lost; the room of its
+// Header is used again. After an error r holds nothing of use.
+func (r *Response) Read(br *bufio.Reader, method string, lim Limits) error {
+	lim = lim.orDefault()
+	*r = Response{Header: r.Header[:0]}
+	head, err := readHead(br, lim, r)
 	if err != nil {
-		return nil, gateway(err)
+		return gateway(err)
 	}
 	line, rest, e := nextLine(head)
 	if e == nil {
-		e = resp.line(line)
+		e = r.line(line)
 	}
 	if e == nil {
-		e = resp.fields(rest, method, lim)
+		e = r.fields(rest, method, lim)
 	}
 	if e != nil {
-		return nil, gateway(e)
+		return gateway(e)
 	}
-	return resp, nil
+	return nil
 }
 
 // gateway makes the status of an *Error 502: what is wrong is the origin's
@@ -89,7 +99,7 @@ func (r *Response) line(line string) *Error {
 // fields reads the field lines and what they say of the message.
 func (r *Response) fields(lines, method string, lim Limits) *Error {
 	fr := framing{length: -1}
-	h, e := parseFields(lines, lim.Fields, fr.note)
+	h, e := parseFields(r.Header, lines, lim.Fields, &fr)
 	if e == nil {
 		e = fr.agree(r.Minor)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -97,13 +98,65 @@ func logPath(raw string) string {
 // with one Write.
 func JSONLines(w io.Writer) func(*Access) {
 	var mu sync.Mutex
+	var line []byte
 	return func(a *Access) {
-		b, err := json.Marshal(a)
-		if err != nil {
-			return
-		}
 		mu.Lock()
 		defer mu.Unlock()
-		w.Write(append(b, '\n'))
+		line = append(a.appendJSON(line[:0]), '\n')
+		w.Write(line)
 	}
+}
+
+// appendJSON adds the object that encoding/json makes of a, without its cost.
+func (a *Access) appendJSON(dst []byte) []byte {
+	o := object(append(dst, `{"time":"`...))
+	o = append(a.Time.AppendFormat(o, time.RFC3339Nano), '"')
+	o.text(`,"bottle":`, a.Bottle)
+	o = appendText(append(o, `,"id":`...), a.ID)
+	o.text(`,"method":`, a.Method)
+	o.text(`,"scheme":`, a.Scheme)
+	o.text(`,"host":`, a.Host)
+	o.number(`,"port":`, int64(a.Port), a.Port == 0)
+	o.text(`,"path":`, a.Path)
+	o.text(`,"route":`, a.Route)
+	o = appendText(append(o, `,"verdict":`...), a.Verdict)
+	o.text(`,"code":`, a.Code)
+	o.text(`,"reason":`, a.Reason)
+	o.number(`,"status":`, int64(a.Status), a.Status == 0)
+	o.number(`,"sent":`, a.Sent, false)
+	o.number(`,"received":`, a.Received, false)
+	o = strconv.AppendFloat(append(o, `,"ms":`...), a.Ms, 'f', -1, 64)
+	if a.FirstMs != 0 {
+		o = strconv.AppendFloat(append(o, `,"first_ms":`...), a.FirstMs, 'f', -1, 64)
+	}
+	o = appendText(append(o, `,"agent_proto":`...), a.AgentProto)
+	o.text(`,"upstream_proto":`, a.UpstreamProto)
+	o.text(`,"error":`, a.Error)
+	return append(o, '}')
+}
+
+// object is a JSON object that grows. Its methods leave out what is empty.
+type object []byte
+
+func (o *object) text(key, value string) {
+	if value != "" {
+		*o = appendText(append(*o, key...), value)
+	}
+}
+
+func (o *object) number(key string, value int64, empty bool) {
+	if !empty {
+		*o = strconv.AppendInt(append(*o, key...), value, 10)
+	}
+}
+
+// appendText adds s as a JSON string, as encoding/json spells it.
+func appendText(dst []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			b, _ := json.Marshal(s)
+			return append(dst, b...)
+		}
+	}
+	return append(append(append(dst, '"'), s...), '"')
 }

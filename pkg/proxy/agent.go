@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,101 +17,202 @@ import (
 // a CONNECT, with TLS ended inside it.
 type agentConn struct {
 	p        *Proxy
-	raw      net.Conn // as accepted
-	net.Conn          // raw, or the TLS inside it
-	br       *bufio.Reader
+	sock     *socket // as accepted
+	net.Conn         // sock, or the TLS inside it
+	in       source
+	br       *bufio.Reader // nil while the connection dozes
 	bw       *bufio.Writer
+	release  func() // gives the connection's slot back
 
-	proto string  // of the agent's leg, for the log
-	dest  *target // what the CONNECT named; nil before one
-	sni   string  // what the ClientHello named
-	idle  atomic.Bool
+	proto  string    // of the agent's leg, for the log
+	dest   *target   // what the CONNECT named; nil before one
+	sniErr error     // the ClientHello named another host
+	due    time.Time // the deadline of reads, where it is known
+	idle   atomic.Bool
+
+	// Of the request that is served, in HTTP/1.1; the room is used again.
+	req     http1.Request
+	body    http1.Body
+	x       exchange
+	reply   reply1
+	watcher watcher
+
+	mu   sync.Mutex
+	live []*exchange // those that may be cut
 }
 
-// bufSize is what one connection reads ahead: most heads, and a TLS record.
-const bufSize = 16 << 10
+func newAgentConn(p *Proxy, c net.Conn, release func()) *agentConn {
+	a := &agentConn{p: p, sock: newSocket(c), proto: "http/1.1", release: release}
+	a.sock.agent = a
+	a.use(a.sock)
+	return a
+}
 
-func newAgentConn(p *Proxy, c net.Conn) *agentConn {
-	return &agentConn{
-		p: p, raw: c, Conn: c, proto: "http/1.1",
-		br: bufio.NewReaderSize(c, 4<<10),
-		bw: bufio.NewWriterSize(c, 4<<10),
+// use makes c, the socket or the TLS on it, what requests come from.
+func (a *agentConn) use(c net.Conn) {
+	a.Conn, a.in.Reader = c, c
+	a.buffers()
+}
+
+func (a *agentConn) buffers() {
+	a.br, a.bw = getReader(&a.in), getWriter(a.Conn)
+}
+
+// noBuffers gives them back. What was read ahead must have been used.
+func (a *agentConn) noBuffers() {
+	if a.br != nil {
+		putReader(a.br)
+		putWriter(a.bw)
+		a.br, a.bw = nil, nil
 	}
 }
 
+// source is a reader with, at times, one byte in front of it.
+type source struct {
+	io.Reader
+	first [1]byte
+	has   bool
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.has && len(p) > 0 {
+		p[0], s.has = s.first[0], false
+		return 1, nil
+	}
+	return s.Reader.Read(p)
+}
+
 // Close cuts the connection. Any goroutine may call it.
-func (a *agentConn) Close() error { return a.raw.Close() }
+func (a *agentConn) Close() error { return a.sock.Conn.Close() }
 
 // finish ends the connection in due form, which in TLS is a last alert. A peer
 // that does not read must not hold it: tls.Conn.Close waits five seconds.
 func (a *agentConn) finish() {
-	a.raw.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	a.sock.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 	a.Conn.Close()
-	a.raw.Close()
+	a.Close()
+	a.noBuffers()
+	a.p.forget(a)
+	a.release()
 }
 
-// serve reads requests until the connection ends or a CONNECT takes it over.
-func (a *agentConn) serve() {
-	for a.await() {
-		req, ok := a.readRequest()
-		if !ok {
-			return
+// run serves the connection until it ends or dozes.
+func (a *agentConn) run() {
+	if a.serve() == dozing {
+		a.noBuffers()
+		go a.doze() // with a stack that is small again
+		return
+	}
+	a.finish()
+}
+
+// outcome is how serving a connection went.
+type outcome bool
+
+const (
+	over   outcome = false
+	dozing outcome = true // idle for a while; doze takes over
+)
+
+// serve reads requests until the connection ends, or a CONNECT takes it over,
+// or none comes for a while.
+func (a *agentConn) serve() outcome {
+	for {
+		ready, how := a.await()
+		if !ready {
+			return how
 		}
-		if req.Method == "CONNECT" && a.dest == nil {
-			a.connect(req)
-			return
+		if !a.readRequest() {
+			return over
 		}
-		if !a.exchange1(req) {
-			return
+		if a.req.Method == "CONNECT" && a.dest == nil {
+			return a.connect()
+		}
+		if !a.exchange1() {
+			return over
 		}
 	}
 }
 
-// await waits for the first byte of a request. It is false when there will be
-// none.
-func (a *agentConn) await() bool {
+// dozeAfter is how long an idle connection keeps its buffers.
+const dozeAfter = 2 * time.Second
+
+// await waits for the first byte of a request. Without one how tells what
+// becomes of the connection.
+func (a *agentConn) await() (ready bool, how outcome) {
 	if a.br.Buffered() == 0 {
-		a.SetReadDeadline(time.Now().Add(a.p.Limits.Idle))
+		// The deadline is moved at most twice a second: it costs a timer.
+		now, soon := time.Now(), min(dozeAfter, a.p.Limits.Idle)
+		if left := a.due.Sub(now); left > soon || left < soon*3/4 {
+			a.setDue(now.Add(soon))
+		}
 		a.idle.Store(true)
 		if a.p.drain.on.Load() {
-			return false
+			return false, over
 		}
 		_, err := a.br.Peek(1)
 		a.idle.Store(false)
 		if err != nil {
-			return false
+			a.due = time.Time{}
+			return false, outcome(timedOut(err) && a.p.Limits.Idle > dozeAfter)
 		}
 	}
-	return !a.p.drain.on.Load()
+	return !a.p.drain.on.Load(), over
 }
 
-// readRequest reads a request's head. What is no acceptable HTTP is answered
-// with its status, logged, and the connection is over: nobody can tell where
-// the next request would begin (RFC 9112 §9.6).
-func (a *agentConn) readRequest() (*http1.Request, bool) {
-	a.SetReadDeadline(time.Now().Add(a.p.Limits.HeadTime))
-	req, err := http1.ReadRequest(a.br, a.p.Limits.Head)
-	if err == nil {
-		a.SetReadDeadline(time.Time{})
-		return req, true
+func (a *agentConn) setDue(t time.Time) {
+	a.due = t
+	a.SetReadDeadline(t)
+}
+
+// doze waits for the first byte with nothing but that byte's room.
+func (a *agentConn) doze() {
+	a.setDue(time.Now().Add(a.p.Limits.Idle - dozeAfter))
+	a.idle.Store(true)
+	n := 0
+	if !a.p.drain.on.Load() {
+		n, _ = a.Conn.Read(a.in.first[:])
 	}
+	a.idle.Store(false)
+	a.due = time.Time{}
+	if n == 0 {
+		a.finish()
+		return
+	}
+	a.in.has = true
+	a.buffers()
+	a.run()
+}
+
+// readRequest reads a request's head into a.req. What is no acceptable HTTP is
+// answered with its status, logged, and the connection is over: nobody can tell
+// where the next request would begin (RFC 9112 §9.6).
+func (a *agentConn) readRequest() bool {
+	if b, _ := a.br.Peek(a.br.Buffered()); !bytes.Contains(b, endOfHead) {
+		a.setDue(time.Now().Add(a.p.Limits.HeadTime))
+		defer func() { a.due = time.Time{} }() // it is not one for await
+	}
+	err := a.req.Read(a.br, a.p.Limits.Head)
 	var bad *http1.Error
-	var slow net.Error
 	switch {
+	case err == nil:
+		return true
 	case errors.As(err, &bad):
 		a.refuseHead(bad.Status, bad.Msg)
-	case errors.As(err, &slow) && slow.Timeout():
+	case timedOut(err):
 		a.refuseHead(408, "the head of the request did not come in time")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		a.refuseHead(400, "the connection ended within the head of a request")
 	}
-	return nil, false
+	return false
 }
+
+var endOfHead = []byte("\r\n\r\n")
 
 // refuseHead answers a request that could not be read, and lingers so that the
 // answer is not lost to a reset.
 func (a *agentConn) refuseHead(status int, why string) {
-	x := a.p.newExchange(a.proto)
+	x := a.newExchange()
 	x.dest, x.close = a.destOrNone(), true
 	x.reply = &reply1{a: a, x: x}
 	x.fault(status, codeBadRequest, "not an acceptable HTTP request: "+why)
@@ -134,4 +237,32 @@ func (a *agentConn) linger() {
 	}
 	a.SetReadDeadline(time.Now().Add(time.Second))
 	io.CopyN(io.Discard, a.br, 64<<20)
+}
+
+// enter makes x one of those that may be cut.
+func (a *agentConn) enter(x *exchange) {
+	a.mu.Lock()
+	x.at = len(a.live)
+	a.live = append(a.live, x)
+	a.mu.Unlock()
+}
+
+// leave is the end of that.
+func (a *agentConn) leave(x *exchange) {
+	a.mu.Lock()
+	last := len(a.live) - 1
+	a.live[x.at] = a.live[last]
+	a.live[x.at].at = x.at
+	a.live[last] = nil
+	a.live = a.live[:last]
+	a.mu.Unlock()
+}
+
+// each calls do for the exchanges that may be cut. None of them ends meanwhile.
+func (a *agentConn) each(do func(*exchange)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, x := range a.live {
+		do(x)
+	}
 }

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,37 +18,58 @@ var (
 	errNestedConnect = errors.New("CONNECT within a tunnel is refused")
 )
 
-// exchange1 serves one HTTP/1.1 request. It is false when the connection is
+// exchange1 serves the request in a.req. It is false when the connection is
 // over.
-func (a *agentConn) exchange1(req *http1.Request) bool {
-	x := a.p.newExchange(a.proto)
-	r := &reply1{a: a, x: x, minor: req.Minor}
+func (a *agentConn) exchange1() bool {
+	x, req := &a.x, &a.req
+	x.begin(a)
+	r := &a.reply
+	*r = reply1{a: a, x: x, minor: req.Minor}
 	x.method, x.header, x.length, x.expect, x.close = req.Method, req.Header, req.ContentLength, req.Expect, req.Close
-	x.reply = r
-	body := http1.NewBody(a.br, req.ContentLength)
-	if req.ContentLength != 0 {
-		x.body, x.trailer = &stalling{x, a, body, r}, body.Trailer
-	}
-	stop := context.AfterFunc(x.ctx, func() { a.Close() })
-	x.watch, x.unwatch = a.watcher(x)
+	x.reply, x.watcher, x.cutting.agent = r, &a.watcher, a
+	body := a.content(x)
 	dest, err := a.destination(req)
 	x.dest = dest
 	if err != nil {
 		x.mismatch(err)
-	} else {
-		x.handle(stop)
+		return r.ended && a.goesOn(x, body)
 	}
-	if !x.finished && !stop() {
-		return false // it was cut, and the connection with it
+	a.enter(x)
+	x.handle()
+	if !x.finish() {
+		x.close = true
 	}
+	return r.ended && !x.upgraded && a.goesOn(x, body)
+}
+
+// content is the content of the request. All that came with the head is used
+// at once; what is still to come has a limit on its pauses.
+func (a *agentConn) content(x *exchange) *http1.Body {
+	body := &a.body
+	body.Reset(a.br, x.length)
 	switch {
-	case !r.ended || x.upgraded:
-		return false
-	case x.close || !body.Done() && !a.drop(body):
-		a.linger()
-		return false
+	case x.length == 0:
+	case x.length > 0 && x.length <= int64(a.br.Buffered()) && !x.expect:
+		x.small, _ = a.br.Peek(int(x.length))
+	default:
+		a.due = time.Time{}
+		x.body, x.trailer = &stalling{x: x, a: a, body: body, r: &a.reply}, body.Trailer
 	}
-	return true
+	return body
+}
+
+// goesOn tells whether another request may follow. What is left of the
+// content is read away.
+func (a *agentConn) goesOn(x *exchange, body *http1.Body) bool {
+	if x.small != nil {
+		a.br.Discard(len(x.small))
+	} else if !x.close && !body.Done() && !a.drop(body) {
+		x.close = true
+	}
+	if x.close {
+		a.linger()
+	}
+	return !x.close
 }
 
 // mismatch answers a request that does not have one destination.
@@ -72,8 +92,8 @@ func (a *agentConn) destination(req *http1.Request) (target, error) {
 	if req.Method == "CONNECT" {
 		return dest, errNestedConnect
 	}
-	if err := a.agreesWithSNI(); err != nil {
-		return dest, err
+	if a.sniErr != nil {
+		return dest, a.sniErr
 	}
 	if req.Header.Has("Host") {
 		if err := dest.agrees("Host", req.Header.Get("Host")); err != nil {
@@ -89,7 +109,7 @@ func absoluteTarget(req *http1.Request) (target, error) {
 	switch {
 	case !ok && strings.HasPrefix(req.Target, "/") && req.Header.Get("Host") == MagicHost:
 		// A health check that is no proxy's client. Nothing is forwarded there.
-		return target{"http", MagicHost, 80, "", ""}.withTarget(req.Method, req.Target)
+		return target{scheme: "http", host: MagicHost, port: 80}.withTarget(req.Method, req.Target)
 	case !ok:
 		return target{}, errNotAbsolute
 	case scheme == "https":
@@ -110,6 +130,14 @@ func absoluteTarget(req *http1.Request) (target, error) {
 	return dest.withTarget(req.Method, rest)
 }
 
+// content1 is the socket that an HTTP/1.1 request's content comes from.
+func (a *agentConn) content1() *socket {
+	if a.br == nil {
+		return nil
+	}
+	return a.sock
+}
+
 // stalling is a request's content with a limit on the time between two reads
 // until the answer has begun; later on a stream may be silent.
 type stalling struct {
@@ -117,11 +145,17 @@ type stalling struct {
 	a    *agentConn
 	body *http1.Body
 	r    *reply1
+	at   time.Time // when the deadline was moved
 }
 
+// InContent is that of the content.
+func (s *stalling) InContent() bool { return s.body.InContent() }
+
 func (s *stalling) Read(p []byte) (int, error) {
-	if !s.r.begun.Load() {
-		s.a.SetReadDeadline(time.Now().Add(s.a.p.Limits.Stall))
+	stall := s.a.p.Limits.Stall
+	if now := time.Now(); !s.r.begun.Load() && now.Sub(s.at) > stall/16 {
+		s.at = now
+		s.a.SetReadDeadline(now.Add(stall))
 		if s.r.begun.Load() { // meanwhile: do not undo what head and unwatch set
 			s.a.SetReadDeadline(time.Time{})
 		}
@@ -130,29 +164,6 @@ func (s *stalling) Read(p []byte) (int, error) {
 		}
 	}
 	return s.body.Read(p)
-}
-
-// past is a deadline that wakes whoever waits.
-var past = time.Unix(1, 0)
-
-// watcher returns what waits for the agent to leave once its request is read,
-// and what ends that wait. Bytes that arrive are the next request's and stay
-// where they are.
-func (a *agentConn) watcher(x *exchange) (watch, unwatch func()) {
-	watch = func() {
-		a.SetReadDeadline(time.Time{})
-		if x.answered.Load() {
-			return
-		}
-		if _, err := a.br.Peek(1); err != nil && !timedOut(err) {
-			x.cut(errAgentLeft)
-		}
-	}
-	unwatch = func() {
-		x.answered.Store(true)
-		a.SetReadDeadline(past)
-	}
-	return watch, unwatch
 }
 
 func timedOut(err error) bool {
@@ -166,7 +177,7 @@ const little = 256 << 10
 // drop reads the rest of a request's content that nobody wanted, when it is
 // little and not held back for a 100, and tells whether the connection can go on.
 func (a *agentConn) drop(body *http1.Body) bool {
-	a.SetReadDeadline(time.Now().Add(time.Second))
+	a.setDue(time.Now().Add(time.Second))
 	_, err := io.CopyN(io.Discard, body, little)
 	return err == io.EOF && body.Done()
 }

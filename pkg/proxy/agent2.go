@@ -43,7 +43,7 @@ func (a *agentConn) serve2(c *tls.Conn) {
 
 // exchange2 serves one HTTP/2 request.
 func (a *agentConn) exchange2(w http.ResponseWriter, req *http.Request) {
-	x := a.p.newExchange(a.proto)
+	x := a.newExchange()
 	r := &reply2{x: x, w: w, rc: http.NewResponseController(w)}
 	x.method, x.length, x.reply = req.Method, req.ContentLength, r
 	x.header = fields(req.Header)
@@ -55,13 +55,15 @@ func (a *agentConn) exchange2(w http.ResponseWriter, req *http.Request) {
 	stopCtx := context.AfterFunc(req.Context(), func() { x.cut(errAgentLeft) })
 	defer stopCtx()
 	defer r.over()
-	stop := context.AfterFunc(x.ctx, r.wake)
+	x.cutting.agent = waker{r}
 	dest, err := a.destination2(req)
 	x.dest = dest
 	if err != nil {
 		x.mismatch(err)
 	} else {
-		x.handle(stop)
+		a.enter(x)
+		x.handle()
+		x.finish()
 	}
 	if !r.ended {
 		panic(http.ErrAbortHandler) // resets the stream; the server recovers it
@@ -78,8 +80,8 @@ func (a *agentConn) destination2(req *http.Request) (target, error) {
 	case req.TLS == nil:
 		return dest, errors.New(":scheme is not https")
 	}
-	if err := a.agreesWithSNI(); err != nil {
-		return dest, err
+	if a.sniErr != nil {
+		return dest, a.sniErr
 	}
 	if err := dest.agrees(":authority", req.Host); err != nil {
 		return dest, err
@@ -161,6 +163,23 @@ func (r *reply2) wake() {
 	if !r.gone {
 		r.rc.SetWriteDeadline(past)
 	}
+}
+
+// noMore wakes who reads the content.
+func (r *reply2) noMore() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.gone {
+		r.rc.SetReadDeadline(past)
+	}
+}
+
+// waker is a reply2 as what a cut closes.
+type waker struct{ r *reply2 }
+
+func (w waker) Close() error {
+	w.r.wake()
+	return nil
 }
 
 // over says that the server gets w back.

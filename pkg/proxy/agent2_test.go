@@ -75,8 +75,8 @@ func TestAgentLeavesManyStreams(t *testing.T) {
 		for id := uint32(1); id < 400; id += 2 {
 			f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: head(to), EndHeaders: true})
 		}
-		eventually(t, "streams", func() bool { w.p.mu.Lock(); defer w.p.mu.Unlock(); return len(w.p.live) > 100 })
+		eventually(t, "streams", func() bool { return w.p.inFlight() > 100 })
 		c.Close()
-		eventually(t, "no streams", func() bool { w.p.mu.Lock(); defer w.p.mu.Unlock(); return len(w.p.live) == 0 })
+		eventually(t, "no streams", func() bool { return w.p.inFlight() == 0 })
 	}
 }

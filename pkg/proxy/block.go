@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,27 +68,30 @@ func (x *exchange) advice(d route.Decision) string {
 
 // overrides are fields by which some servers take another path or method than
 // that of the request line (IIS and Symfony; Rails, Express and Google's APIs).
-var overrides = struct{ path, method []string }{
-	[]string{"X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Forwarded-URI"},
-	[]string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"},
+var overrides = []string{
+	"X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Forwarded-URI",
+	"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
 }
+
+// How many of them, in this order, are for the path and for the method.
+const pathOverrides, methodOverrides = 4, 3
 
 // override is the name of such a field in the request, where the route
 // restricts what it would change.
 func (x *exchange) override() string {
-	var names []string
-	if x.route.PathAllowlist != nil {
-		names = append(names, overrides.path...)
+	names := overrides
+	if x.route.PathAllowlist == nil {
+		names = names[pathOverrides:]
 	}
-	if x.route.Methods != nil {
-		names = append(names, overrides.method...)
+	if x.route.Methods == nil {
+		names = names[:max(0, len(names)-methodOverrides)]
 	}
 	for _, f := range x.header {
-		plain := lower(strings.ReplaceAll(f.Name, "_", "-"))
-		for _, n := range names {
-			if plain == lower(n) {
-				return n
-			}
+		if f.Name[0]|0x20 != 'x' {
+			continue
+		}
+		if i := slices.IndexFunc(names, func(n string) bool { return sameField(n, f.Name) }); i >= 0 {
+			return names[i]
 		}
 	}
 	return ""

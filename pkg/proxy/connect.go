@@ -1,9 +1,7 @@
 package proxy
 
 import (
-	"bufio"
 	"crypto/tls"
-	"net"
 	"time"
 
 	"bottle/pkg/http1"
@@ -14,34 +12,37 @@ import (
 // even for a host that no route names, since clients show the body of an answer
 // inside TLS and not that of an answer to CONNECT. Nothing is resolved or
 // dialled before a request inside was decided.
-func (a *agentConn) connect(req *http1.Request) {
-	dest, err := connectTarget(req)
+func (a *agentConn) connect() outcome {
+	dest, err := connectTarget(&a.req)
 	if err != nil {
-		a.refuseConnect(req, err)
-		return
+		a.refuseConnect(err)
+		return over
 	}
-	a.dest = &dest
+	a.dest, a.due = &dest, time.Time{}
 	a.SetDeadline(time.Now().Add(a.p.Limits.Handshake))
-	if _, err := a.Conn.Write([]byte("HTTP/1.1 200 Connection Established\r\n\r\n")); err != nil {
-		return
+	if _, err := a.Conn.Write(established); err != nil {
+		return over
 	}
 	first, err := a.br.Peek(1)
 	if err != nil {
-		return // the agent sent nothing; whatever speaks first there stays silent
+		return over // the agent sent nothing; whatever speaks first there stays silent
 	}
 	const handshake = 0x16 // the TLS record type, RFC 8446 §5.1
 	switch {
 	case first[0] == handshake:
-		a.throughTLS()
+		return a.throughTLS()
 	case dest.port == 80 && http1.ValidToken(string(first)):
 		// Node's fetch sends CONNECT host:80 with plain HTTP inside.
 		a.dest.scheme = "http"
+		a.dest.name = a.dest.authority()
 		a.SetDeadline(time.Time{})
-		a.serve()
-	default:
-		a.refuseRaw(first[0])
+		return a.serve()
 	}
+	a.refuseRaw(first[0])
+	return over
 }
+
+var established = []byte("HTTP/1.1 200 Connection Established\r\n\r\n")
 
 // connectTarget is the destination that a CONNECT names, in its target and
 // nowhere else.
@@ -66,9 +67,9 @@ func connectTarget(req *http1.Request) (target, error) {
 	return dest, nil
 }
 
-func (a *agentConn) refuseConnect(req *http1.Request, err error) {
-	x := a.p.newExchange(a.proto)
-	x.method, x.header, x.close = req.Method, req.Header, true
+func (a *agentConn) refuseConnect(err error) {
+	x := a.newExchange()
+	x.method, x.header, x.close = a.req.Method, a.req.Header, true
 	x.reply = &reply1{a: a, x: x}
 	if err == errHostOfConnect {
 		x.fault(403, codeMismatch, err.Error())
@@ -81,7 +82,8 @@ func (a *agentConn) refuseConnect(req *http1.Request, err error) {
 
 // refuseRaw ends a tunnel that carries neither TLS nor, on port 80, HTTP.
 func (a *agentConn) refuseRaw(first byte) {
-	x := a.p.newExchange("raw")
+	a.proto = "raw"
+	x := a.newExchange()
 	x.dest, x.close = *a.dest, true
 	x.method = "CONNECT"
 	x.reply = &reply1{a: a, x: x}
@@ -96,54 +98,42 @@ func (a *agentConn) refuseRaw(first byte) {
 
 // throughTLS ends the agent's TLS and serves HTTP inside, unless the route of
 // the host passes TLS through.
-func (a *agentConn) throughTLS() {
+func (a *agentConn) throughTLS() outcome {
 	a.dest.scheme = "https"
+	a.dest.name = a.dest.authority()
 	if r := a.p.table.Load().Lookup(a.dest.host); r != nil && r.TLS == route.Passthrough && a.dest.host != MagicHost {
 		a.passthrough(r)
-		return
+		return over
 	}
-	inner := tls.Server(&tunnel{Conn: a.Conn, br: a.br, agent: a}, a.p.tls)
+	early, _ := a.br.Peek(a.br.Buffered())
+	a.sock.unread(early)
+	a.noBuffers()
+	inner := tls.Server(a.sock, a.p.tls)
 	if err := inner.Handshake(); err != nil {
 		a.logHandshake(err)
-		return
+		return over
 	}
 	state := inner.ConnectionState()
-	a.sni = state.ServerName
+	a.sniErr = agreesWithSNI(a.dest.host, state.ServerName)
 	a.SetDeadline(time.Time{})
 	if state.NegotiatedProtocol == "h2" {
 		a.proto, a.Conn = "h2", inner // it has buffers of its own
 		a.serve2(inner)
-		return
+		return over
 	}
 	a.use(inner)
-	a.serve()
-}
-
-// use makes the connection's reader and writer those of its inner TLS.
-func (a *agentConn) use(inner *tls.Conn) {
-	a.Conn = inner
-	a.br = bufio.NewReaderSize(inner, bufSize)
-	a.bw = bufio.NewWriterSize(inner, bufSize)
+	return a.serve()
 }
 
 // logHandshake notes a handshake that failed; a common cause is an agent that
 // does not trust the bottle's authority.
 func (a *agentConn) logHandshake(err error) {
-	x := a.p.newExchange("tls")
+	a.proto = "tls"
+	x := a.newExchange()
 	x.dest, x.method = *a.dest, "CONNECT"
 	x.note("error", "agent-tls", "TLS with the agent: "+printable(clip(err.Error())))
 	x.log()
 }
-
-// tunnel is the connection below the agent's TLS: what was read ahead with the
-// CONNECT comes first.
-type tunnel struct {
-	net.Conn
-	br    *bufio.Reader
-	agent *agentConn
-}
-
-func (t *tunnel) Read(p []byte) (int, error) { return t.br.Read(p) }
 
 // agentTLS is the server side of the agent's TLS. One configuration serves all
 // hosts, so that session tickets work; the certificate is that of the CONNECT.
@@ -152,6 +142,8 @@ func (p *Proxy) agentTLS() *tls.Config {
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"},
 		GetCertificate: p.certificate,
+		// Full records from the start: what is written is whole messages.
+		DynamicRecordSizingDisabled: true,
 	}
 }
 
@@ -159,7 +151,7 @@ func (p *Proxy) agentTLS() *tls.Config {
 // or, when the agent names another one in the SNI, of that one, so that it can
 // read the refusal. Which it was is checked for each request (agreesWithSNI).
 func (p *Proxy) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	dest := hello.Conn.(*tunnel).agent.dest
+	dest := hello.Conn.(*socket).agent.dest
 	if name := hello.ServerName; name != "" {
 		host, err := route.CanonicalHost(name)
 		if err != nil {
@@ -178,15 +170,15 @@ func (p *Proxy) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 // agreesWithSNI checks the name of the TLS session against the destination. It
 // is asked after the handshake, as a resumed session shows no certificate. No
 // SNI is for the host of the CONNECT.
-func (a *agentConn) agreesWithSNI() error {
-	if a.sni == "" {
+func agreesWithSNI(dest, sni string) error {
+	if sni == "" {
 		return nil
 	}
-	host, err := route.CanonicalHost(a.sni)
+	host, err := route.CanonicalHost(sni)
 	if err != nil {
 		return err
 	}
-	if host != a.dest.host {
+	if host != dest {
 		return errSNI
 	}
 	return nil

@@ -72,6 +72,8 @@ func newDialer(p *Proxy) dialer {
 		NextProtos:         []string{"http/1.1"},
 		ClientSessionCache: tls.NewLRUClientSessionCache(256),
 		VerifyConnection:   notOurs(p.Authority.CertPEM()),
+		// Full records from the start: what is written is whole messages.
+		DynamicRecordSizingDisabled: true,
 	}}
 	// Go's own resolver: libc's does not find names of /etc/hosts that end in a
 	// dot, as reach spells them.
@@ -105,19 +107,18 @@ func (d *dialer) dial(ctx context.Context, dest target, key string) (*upConn, er
 	if err != nil {
 		return nil, d.explain(ctx, dest, err)
 	}
-	c := raw
+	sock := newSocket(raw)
+	u := &upConn{Conn: sock, sock: sock, key: key, proto: "http/1.1"}
 	if dest.scheme == "https" {
 		cfg := d.tls.Clone()
 		cfg.ServerName = dest.host
-		t := tls.Client(raw, cfg)
+		t := tls.Client(sock, cfg)
 		if err := t.HandshakeContext(ctx); err != nil {
 			raw.Close()
 			return nil, d.explain(ctx, dest, err)
 		}
-		c = t
+		u.Conn = t
 	}
-	u := &upConn{Conn: c, raw: raw, key: key, proto: "http/1.1"}
-	u.br, u.bw = bufio.NewReaderSize(c, bufSize), bufio.NewWriterSize(c, bufSize)
 	// Tunnels of the second proxy may die after any answer: they are not kept.
 	u.last = d.p.Upstream != nil
 	return u, nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,8 +27,8 @@ var (
 // exchange is one request and its answer.
 type exchange struct {
 	p     *Proxy
-	ctx   context.Context
-	cut   context.CancelCauseFunc // ends it wherever it is
+	a     *agentConn
+	at    int // in a.live
 	start time.Time
 
 	// The request.
@@ -35,7 +36,8 @@ type exchange struct {
 	method  string
 	header  http1.Header
 	length  int64               // of the content; 0 none, -1 not known
-	body    io.Reader           // nil without content
+	small   []byte              // all of the content, when it is here already
+	body    io.Reader           // the content otherwise; nil without any
 	trailer func() http1.Header // of the content, once it was read
 	expect  bool                // the agent waits for a 100 before it sends content
 
@@ -48,15 +50,101 @@ type exchange struct {
 	begun    atomic.Bool // the origin's answer has begun
 	spoiled  atomic.Bool // the request's content was cut short or malformed
 	answered atomic.Bool // the answer is complete, or there will be none
-	finished bool        // nothing was cut
 	upgraded bool        // both sides speak WebSocket
 
-	// watch waits for the agent to leave after its request was read; unwatch
-	// ends that. Both are nil where the context says it (HTTP/2).
-	watch, unwatch func()
+	watcher *watcher // nil where the agent's side tells by itself that it left (HTTP/2)
+
+	cutting cutting
 
 	sent, received atomic.Int64 // bytes of content to and from the origin
 	access         Access
+
+	scratch // room that the next exchange of the connection uses again
+}
+
+// scratch is what an exchange builds heads in.
+type scratch struct {
+	out  http1.Header // the request's head as it leaves
+	back http1.Header // the answer's as it comes back
+	resp http1.Response
+	rest http1.Body // the answer's content
+}
+
+// cutting is how an exchange is ended from outside, at any time and wherever it
+// is.
+type cutting struct {
+	mu      sync.Mutex
+	cause   error                   // why it was cut
+	over    bool                    // it has ended by itself
+	cancel  context.CancelCauseFunc // of what waits for a connection to the origin
+	origin  io.Closer               // the connection to the origin
+	agent   io.Closer               // the agent's side
+	started bool                    // the agent has seen a part of the answer
+}
+
+// cut ends the exchange for a reason. Where the answer has not begun the agent
+// is not cut off, so that it can be told.
+func (x *exchange) cut(why error) {
+	c := &x.cutting
+	c.mu.Lock()
+	if c.over || c.cause != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.cause = why
+	cancel, origin, agent := c.cancel, c.origin, c.agent
+	if !c.started {
+		agent = nil
+	}
+	c.mu.Unlock()
+	if cancel != nil {
+		cancel(why)
+	}
+	if origin != nil {
+		origin.Close()
+	}
+	if agent != nil {
+		agent.Close()
+	}
+}
+
+// wasCut is why the exchange was cut, nil when it was not.
+func (x *exchange) wasCut() error {
+	x.cutting.mu.Lock()
+	defer x.cutting.mu.Unlock()
+	return x.cutting.cause
+}
+
+// context ends when the exchange is cut.
+func (x *exchange) context() (ctx context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	x.cutting.mu.Lock()
+	defer x.cutting.mu.Unlock()
+	x.cutting.cancel = cancel
+	if x.cutting.cause != nil {
+		cancel(x.cutting.cause)
+	}
+	return ctx, func() { cancel(nil) }
+}
+
+// hold makes c what a cut closes towards the origin. It is false after a cut.
+func (x *exchange) hold(c io.Closer) bool {
+	x.cutting.mu.Lock()
+	defer x.cutting.mu.Unlock()
+	x.cutting.origin = c
+	return x.cutting.cause == nil
+}
+
+// letGo takes the connection to the origin back. It is false after a cut.
+func (x *exchange) letGo() bool { return x.hold(nil) }
+
+// startAnswer is called before the first byte of the origin's answer goes to
+// the agent. It is false when the exchange was cut: there will be another answer.
+func (x *exchange) startAnswer() bool {
+	x.cutting.mu.Lock()
+	defer x.cutting.mu.Unlock()
+	x.cutting.started = true
+	return x.cutting.cause == nil
 }
 
 // reply is the agent's side of an answer, in HTTP/1.1 or HTTP/2.
@@ -71,6 +159,8 @@ type reply interface {
 	flush() error
 	// end closes the answer in due form, with a trailer section if there is one.
 	end(trailer http1.Header) error
+	// noMore wakes who reads the request's content: nobody wants it any more.
+	noMore()
 	// abort lets the agent see that the answer was cut.
 	abort()
 }
@@ -87,21 +177,35 @@ func (i *ids) start() {
 	i.prefix = hex.EncodeToString(b[:]) + "-"
 }
 
-func (i *ids) next() string { return i.prefix + strconv.FormatUint(i.n.Add(1), 10) }
+func (i *ids) next() string {
+	var room [32]byte
+	return string(strconv.AppendUint(append(room[:0], i.prefix...), i.n.Add(1), 10))
+}
 
-func (p *Proxy) newExchange(proto string) *exchange {
-	x := &exchange{p: p, start: time.Now()}
-	x.ctx, x.cut = context.WithCancelCause(context.Background())
-	x.access.AgentProto, x.access.ID = proto, p.ids.next()
+func (a *agentConn) newExchange() *exchange {
+	x := new(exchange)
+	x.begin(a)
 	return x
 }
 
-// handle is the life of a request after its destination is known. keep is
-// called at the end, before the exchange's context ends: it spares the agent's
-// connection when nothing was cut.
-func (x *exchange) handle(keep func() bool) {
-	x.p.enter(x)
-	defer x.p.leave(x, keep)
+// begin makes x a new exchange of the connection.
+func (x *exchange) begin(a *agentConn) {
+	*x = exchange{p: a.p, a: a, start: time.Now(), scratch: x.scratch}
+	x.access.AgentProto, x.access.ID = a.proto, a.p.ids.next()
+}
+
+// finish is the end of an exchange that enter began. It is false when it was
+// cut.
+func (x *exchange) finish() bool {
+	x.a.leave(x)
+	x.cutting.mu.Lock()
+	defer x.cutting.mu.Unlock()
+	x.cutting.over = true
+	return x.cutting.cause == nil
+}
+
+// handle is the life of a request after its destination is known.
+func (x *exchange) handle() {
 	defer x.log()
 	if x.dest.host == MagicHost {
 		x.introspect()
@@ -141,14 +245,16 @@ func (x *exchange) admit() route.Decision {
 // outgoing is the head as it leaves: without what concerns only the agent's own
 // connection, and with the destination as its only Host.
 func (x *exchange) outgoing() http1.Header {
-	h := make(http1.Header, 0, len(x.header)+4)
-	h = h.Add("Host", x.dest.authority())
-	for _, f := range x.header.StripHopByHop() {
-		if lower(f.Name) != "host" {
-			h = append(h, f)
+	h := append(x.out[:0], http1.Field{Name: "Host", Value: x.dest.authority()})
+	h = x.header.AppendEndToEnd(h)
+	kept := h[:1]
+	for _, f := range h[1:] {
+		if !sameField(f.Name, "Host") {
+			kept = append(kept, f)
 		}
 	}
-	return h
+	x.out = kept
+	return kept
 }
 
 // query is what the table is asked. In a tunnel no path and no method is seen.
@@ -166,20 +272,6 @@ func (x *exchange) stillAllowed(t *route.Table, now time.Time) bool {
 	}
 	d := t.Match(x.query(now))
 	return d.Allow && (x.method != "CONNECT" || d.Route.TLS == route.Passthrough)
-}
-
-func (p *Proxy) enter(x *exchange) {
-	p.mu.Lock()
-	p.live[x] = struct{}{}
-	p.mu.Unlock()
-}
-
-func (p *Proxy) leave(x *exchange, keep func() bool) {
-	p.mu.Lock()
-	delete(p.live, x)
-	p.mu.Unlock()
-	x.finished = keep()
-	x.cut(nil)
 }
 
 // expires tells whether some route of t has an end.

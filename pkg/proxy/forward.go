@@ -1,23 +1,15 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
-	"sync"
-	"time"
 
 	"bottle/pkg/http1"
 )
 
-// buffers are for content on its way. One is held only while bytes move.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
-
-// forward sends the request to its origin and the answer to the agent. Both
-// directions run at once, so that an early answer and a stream both ways come
-// through. The request is sent once: what may have reached the origin is never
-// repeated.
+// forward sends the request to its origin and the answer to the agent. The
+// request is sent once: what may have reached the origin is never repeated.
 func (x *exchange) forward(h http1.Header) {
 	x.access.Verdict = "allow"
 	ws := x.wantsWebSocket()
@@ -27,114 +19,44 @@ func (x *exchange) forward(h http1.Header) {
 		return
 	}
 	x.access.UpstreamProto = up.proto
-	stop := context.AfterFunc(x.ctx, func() { up.Close() })
 	if ws {
 		h = webSocketHeader(h, x.header)
 	}
-	s := sending{done: make(chan error, 1), gone: make(chan struct{})}
-	go x.send(up, h, s)
-	err = x.receive(up, ws)
-	whole := x.settle(up, s) && err == nil
-	if x.upgraded {
-		x.join(x.reply.(*reply1).a, up)
-		whole = false
+	if !x.hold(up) {
+		up.finish()
+		x.upstreamFault(x.wasCut())
+		return
 	}
-	if stop() && whole && up.clean() {
+	whole := x.forward1(up, h, ws)
+	if x.letGo() && whole && !up.last && up.br.Buffered() == 0 && up.sock.ahead == nil {
 		x.p.pool.put(up)
 		return
 	}
-	up.Close()
+	up.finish()
 }
 
-// sending is the progress of send.
-type sending struct {
-	done chan error    // the request was sent, or not
-	gone chan struct{} // closed: the agent's connection is no longer read
-}
-
-// send writes the request's head and content to the origin and then watches
-// for the agent to leave.
-func (x *exchange) send(up *upConn, h http1.Header, s sending) {
-	defer close(s.gone)
-	x.awaitAnswer(up)
-	up.bw.Write(http1.AppendRequest(nil, x.method, x.dest.raw, h.Frame(x.length)))
-	var err error
-	if x.body != nil {
-		err = x.sendBody(up)
+// forward1 is the exchange with the origin in HTTP/1.1. It tells whether both
+// messages were whole.
+func (x *exchange) forward1(up *upConn, h http1.Header, ws bool) bool {
+	var s *sending
+	sent := true
+	if x.body == nil {
+		sent = x.sendWhole(up, h) == nil
+	} else {
+		s = x.startSending(up, h)
 	}
-	if err == nil {
-		err = up.bw.Flush()
+	err := x.receive(up, ws)
+	if s == nil {
+		x.answered.Store(true)
+		x.unwatch()
+	} else {
+		sent = x.settle(up, s)
 	}
-	if x.body != nil {
-		x.awaitAnswer(up)
+	if x.upgraded {
+		x.join(x.a, up)
+		return false
 	}
-	s.done <- err
-	if err == nil && x.watch != nil {
-		x.watch()
-	}
-}
-
-// awaitAnswer gives the origin its time for the head of the answer. Once that
-// has come, a stream may be silent for as long as it likes.
-func (x *exchange) awaitAnswer(up *upConn) {
-	up.SetReadDeadline(time.Now().Add(x.p.Limits.Answer))
-	if x.begun.Load() {
-		up.SetReadDeadline(time.Time{})
-	}
-}
-
-// sendBody copies the content. After an error of the agent's the connection to
-// the origin is closed, so that it sees the content end in the middle and not in
-// due form; the agent is told by receive.
-func (x *exchange) sendBody(up *upConn) error {
-	if err := up.bw.Flush(); err != nil { // the head goes first: a 100 may depend on it
-		return err
-	}
-	var w io.Writer = up.bw
-	var chunked *http1.ChunkedWriter
-	if x.length < 0 {
-		chunked = http1.NewChunkedWriter(up.bw)
-		w = chunked
-	}
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	for {
-		n, err := x.body.Read(*buf)
-		if n > 0 {
-			x.sent.Add(int64(n))
-			x.awaitAnswer(up)
-			if _, werr := w.Write((*buf)[:n]); werr != nil {
-				return werr
-			}
-			if werr := up.bw.Flush(); werr != nil {
-				return werr
-			}
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			if !x.answered.Load() {
-				x.spoiled.Store(true)
-				up.raw.Close() // without TLS's alert, which would be a due end
-			}
-			return err
-		}
-	}
-	if chunked != nil {
-		return chunked.Close(x.cleanTrailer())
-	}
-	return nil
-}
-
-// cleanTrailer is the trailer of the request's content without the credential
-// fields of the agent's own.
-func (x *exchange) cleanTrailer() http1.Header {
-	t := x.trailer()
-	if x.route.TokenEnv == "" {
-		return t
-	}
-	return x.withoutCredential(t)
+	return err == nil && sent
 }
 
 // receive reads the answer and hands it on. The error says that the connection
@@ -144,39 +66,46 @@ func (x *exchange) receive(up *upConn, ws bool) error {
 	if err == nil && x.spoiled.Load() {
 		err = errAgentBody // the answer to half a request
 	}
+	if err == nil && resp.Status != 101 && !x.startAnswer() {
+		err = x.wasCut()
+	}
 	if err != nil {
 		x.upstreamFault(x.cause(err))
 		return err
 	}
 	x.begun.Store(true)
-	up.SetReadDeadline(time.Time{})
 	if resp.Status == 101 {
+		up.noDue()
 		return x.upgrade(up, resp, ws)
 	}
 	up.last = up.last || resp.Close || resp.ContentLength == -2
-	length := resp.ContentLength
-	if length < 0 {
-		length = -1
+	x.rest.Reset(up.br, resp.ContentLength)
+	if !x.here(up, resp.ContentLength) {
+		up.noDue() // a stream may be silent for as long as it likes
 	}
-	if err := x.reply.head(resp.Status, x.scrubText(resp.Reason), x.fromOrigin(resp.Header), length); err != nil {
+	if err := x.reply.head(resp.Status, x.scrubText(resp.Reason), x.fromOrigin(resp.Header), max(resp.ContentLength, -1)); err != nil {
 		return err
 	}
 	x.access.first(x.start)
-	body := http1.NewBody(up.br, resp.ContentLength)
-	if err := x.relay(up, body, x.masksFor(resp.Header)); err != nil {
+	if err := x.relay(up, x.masksFor(resp.Header)); err != nil {
 		x.reply.abort()
 		x.access.Error = printable(clip(x.cause(err).Error()))
 		return err
 	}
-	return x.reply.end(x.fromOrigin(body.Trailer()))
+	return x.reply.end(x.fromOrigin(x.rest.Trailer()))
+}
+
+// here tells whether content of this length has come.
+func (x *exchange) here(up *upConn, length int64) bool {
+	return x.rest.Done() || length > 0 && length <= int64(up.br.Buffered())
 }
 
 // readHead reads the final answer's head and hands on the interim ones.
 func (x *exchange) readHead(up *upConn) (*http1.Response, error) {
 	const most = 32 // interim answers are rare; a flood of them is a fault
 	for i := 0; i < most; i++ {
-		resp, err := http1.ReadResponse(up.br, x.method, x.p.Limits.Head)
-		if err != nil {
+		resp := &x.resp
+		if err := resp.Read(up.br, x.method, x.p.Limits.Head); err != nil {
 			return nil, err
 		}
 		if resp.Status == 101 || resp.Status >= 200 {
@@ -185,6 +114,9 @@ func (x *exchange) readHead(up *upConn) (*http1.Response, error) {
 		if resp.Status == 100 && !x.expect {
 			continue // RFC 9110 §15.2.1: the agent did not ask
 		}
+		if !x.startAnswer() {
+			return nil, x.wasCut()
+		}
 		if err := x.reply.interim(resp.Status, x.fromOrigin(resp.Header)); err != nil {
 			return nil, err
 		}
@@ -192,67 +124,9 @@ func (x *exchange) readHead(up *upConn) (*http1.Response, error) {
 	return nil, errors.New("too many interim answers")
 }
 
-// relay copies the answer's content. It flushes whenever the origin has no more
-// at hand, so that no event waits for the next.
-func (x *exchange) relay(up *upConn, body *http1.Body, mask masks) error {
-	if up.br.Buffered() == 0 && !body.Done() {
-		if err := x.reply.flush(); err != nil {
-			return err
-		}
-	}
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	for {
-		n, err := body.Read(*buf)
-		if n > 0 {
-			x.received.Add(int64(n))
-			mask.apply((*buf)[:n])
-			if _, werr := x.reply.Write((*buf)[:n]); werr != nil {
-				return werr
-			}
-			// A short read is all there is, even when a piece of the next
-			// chunk's frame has come.
-			if err == nil && (n < len(*buf) || up.br.Buffered() == 0) {
-				if werr := x.reply.flush(); werr != nil {
-					return werr
-				}
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// settle ends the sending side after the answer, and tells whether the whole
-// request was sent. A request still on its way after a final answer gets a
-// moment: its last bytes are often under way.
-func (x *exchange) settle(up *upConn, s sending) bool {
-	whole := false
-	t := time.NewTimer(50 * time.Millisecond)
-	defer t.Stop()
-	select {
-	case err := <-s.done:
-		whole = err == nil
-	case <-t.C:
-	}
-	x.answered.Store(true)
-	if !whole {
-		up.Close() // it may hang in a write to an origin that does not read
-	}
-	if x.unwatch != nil {
-		x.unwatch()
-		<-s.gone
-	}
-	return whole
-}
-
 // cause is why an exchange ended, where that is known better than by err.
 func (x *exchange) cause(err error) error {
-	if c := context.Cause(x.ctx); c != nil && c != context.Canceled {
+	if c := x.wasCut(); c != nil {
 		return c
 	}
 	if x.spoiled.Load() {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -41,7 +40,8 @@ func (x *exchange) inject(h http1.Header) (_ http1.Header, ok bool) {
 	}
 	x.token = value
 	h = x.withoutCredential(h)
-	return h.Add(credentialField(r), credential(r, value)), true
+	x.out = h.Add(credentialField(r), credential(r, value))
+	return x.out, true
 }
 
 // credentialField is the field that carries a route's credential.
@@ -52,31 +52,17 @@ func credentialField(r *route.Route) string {
 	return "Authorization"
 }
 
-// credentialFields are the fields of the agent's that must not leave on the
-// exchange's route. With Claude Code's own login an API key beside it would
-// make the origin prefer the key.
-func (x *exchange) credentialFields() []string {
-	f := []string{credentialField(x.route)}
-	for _, role := range x.route.Role {
-		if role == route.RoleClaudeCodeOAuth {
-			f = append(f, "X-Api-Key")
-		}
-	}
-	return f
+// isCredential tells whether a field of the agent's must not leave on the
+// exchange's route. With Claude Code's own login an API key beside it would make
+// the origin prefer the key.
+func (x *exchange) isCredential(name string) bool {
+	return sameField(name, credentialField(x.route)) ||
+		sameField(name, "X-Api-Key") && slices.Contains(x.route.Role, route.RoleClaudeCodeOAuth)
 }
 
-// withoutCredential is h without those fields. "_" is taken for "-": origins
-// behind CGI variables do not tell them apart (RFC 3875 §4.1.18).
+// withoutCredential is h, in its own room, without those fields.
 func (x *exchange) withoutCredential(h http1.Header) http1.Header {
-	plain := func(name string) string { return lower(strings.ReplaceAll(name, "_", "-")) }
-	kept := make(http1.Header, 0, len(h)+1)
-	for _, f := range h {
-		same := func(name string) bool { return plain(name) == plain(f.Name) }
-		if !slices.ContainsFunc(x.credentialFields(), same) {
-			kept = append(kept, f)
-		}
-	}
-	return kept
+	return slices.DeleteFunc(h, func(f http1.Field) bool { return x.isCredential(f.Name) })
 }
 
 // credential spells the value as the route wants it.

@@ -274,7 +274,7 @@ func TestPassthroughEndsBeforeHello(t *testing.T) {
 	w.routes("routes: [{host: yes.test, ports: [%d], tls: passthrough}]", portOf(o))
 	c := w.dial().connect(fmt.Sprintf("yes.test:%d", portOf(o)))
 	held := &heldBack{Conn: c.Conn, reload: func() {
-		eventually(t, "the tunnel waits", func() bool { w.p.mu.Lock(); defer w.p.mu.Unlock(); return len(w.p.live) == 1 })
+		eventually(t, "the tunnel waits", func() bool { return w.p.inFlight() == 1 })
 		w.routes("routes: [{host: yes.test, ports: [%d], methods: [GET]}]", portOf(o))
 	}}
 	if tls.Client(held, &tls.Config{ServerName: "yes.test", RootCAs: w.p.Roots}).Handshake() == nil || o.n.Load() != 0 {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"bottle/pkg/http1"
@@ -73,6 +74,8 @@ func (p *Proxy) metrics() []byte {
 	one("egress_proxy_sent_bytes_total", "counter", "Content sent to origins.", fmt.Sprintf(" %d", c.sent.Load()))
 	one("egress_proxy_received_bytes_total", "counter", "Content received from origins.", fmt.Sprintf(" %d", c.received.Load()))
 	one("egress_proxy_connections", "gauge", "Connections of the agent.", fmt.Sprintf(" %d", c.conns.Load()))
+	one("egress_proxy_exchanges", "gauge", "Exchanges in flight.", fmt.Sprintf(" %d", p.inFlight()))
+	one("egress_proxy_goroutines", "gauge", "Goroutines of the process.", fmt.Sprintf(" %d", runtime.NumGoroutine()))
 	one("egress_proxy_routes", "gauge", "Routes in the table.", fmt.Sprintf(" %d", len(p.table.Load().Routes)))
 	one("egress_proxy_table_swaps_total", "counter", "Tables taken up since the start.", fmt.Sprintf(" %d", c.reloads.Load()))
 	return []byte(b.String())

@@ -2,145 +2,160 @@ package proxy
 
 import (
 	"bufio"
+	"maps"
 	"net"
+	"slices"
+	"strconv"
 	"sync"
-	"syscall"
 	"time"
 )
 
 // upConn is a connection to an origin.
 type upConn struct {
 	net.Conn
-	raw   net.Conn // the TCP connection below
+	sock  *socket // below TLS
 	br    *bufio.Reader
 	bw    *bufio.Writer
 	key   string
 	proto string
-	last  bool // no further request may follow
+	last  bool      // no further request may follow
+	due   time.Time // the deadline of reads, where it is known
 	timer *time.Timer
 }
 
-// clean tells whether nothing of an earlier answer is left: surplus bytes would
-// be taken for the next answer.
-func (u *upConn) clean() bool { return !u.last && u.silent() }
-
-// silent tells whether no byte waits in this process. crypto/tls reads ahead of
-// the record it hands out, where neither br nor the kernel shows it; a read with
-// a deadline in the past looks there and waits for nothing.
-func (u *upConn) silent() bool {
-	if u.br.Buffered() > 0 {
-		return false
-	}
-	u.SetReadDeadline(past)
-	_, err := u.br.Peek(1)
-	u.SetReadDeadline(time.Time{})
-	return err != nil && timedOut(err)
+func (u *upConn) buffers() {
+	u.br, u.bw = getReader(u.Conn), getWriter(u.Conn)
 }
+
+func (u *upConn) noBuffers() {
+	putReader(u.br)
+	putWriter(u.bw)
+	u.br, u.bw = nil, nil
+}
+
+// Close cuts the connection. Any goroutine may call it.
+func (u *upConn) Close() error { return u.sock.Conn.Close() }
 
 // pool keeps connections to origins between requests. The zero value is ready.
 type pool struct {
-	mu   sync.Mutex
-	idle map[string][]*upConn
-	n    int
+	mu    sync.Mutex
+	hosts map[string]*idleConns
+	n     int
 }
 
+// idleConns are the connections to one destination; their number may be 0.
+type idleConns struct{ list []*upConn }
+
 const (
-	idlePerHost = 16
-	idleInAll   = 256
+	idlePerHost = 128
+	idleInAll   = 512
 	// idleFor is below the keep-alive times of common servers but for Node's
-	// five seconds; alive finds those that ended meanwhile.
+	// five seconds; silent finds those that ended meanwhile.
 	idleFor = 30 * time.Second
 )
 
 // get returns a connection to the exchange's destination, used or new. A
 // WebSocket gets a new one.
 func (p *pool) get(x *exchange, fresh bool) (*upConn, error) {
-	key := x.dest.scheme + " " + x.dest.addr()
 	for !fresh {
-		u := p.take(key)
+		u := p.take(x.dest)
 		if u == nil {
 			break
 		}
-		if u.alive() {
+		u.buffers()
+		if u.sock.silent(u.br) {
 			return u, nil
 		}
-		u.Close()
+		u.finish()
 	}
-	return x.p.dial.dial(x.ctx, x.dest, key)
+	ctx, done := x.context()
+	defer done()
+	u, err := x.p.dial.dial(ctx, x.dest, string(appendKey(nil, x.dest)))
+	if err != nil {
+		return nil, err
+	}
+	u.buffers()
+	return u, nil
 }
 
-func (p *pool) take(key string) *upConn {
+// finish ends a connection that nobody else uses any more.
+func (u *upConn) finish() {
+	u.Close()
+	u.noBuffers()
+}
+
+// appendKey adds the name of a destination; connections to it can stand in for
+// one another.
+func appendKey(dst []byte, dest target) []byte {
+	dst = append(dst, dest.scheme...)
+	dst = append(append(dst, ' '), dest.host...)
+	return strconv.AppendInt(append(dst, ' '), int64(dest.port), 10)
+}
+
+// take takes out the youngest connection, the likeliest to be alive.
+func (p *pool) take(dest target) *upConn {
+	var room [300]byte // longer than any: no allocation
+	key := appendKey(room[:0], dest)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := p.idle[key]
-	if len(list) == 0 {
+	h := p.hosts[string(key)]
+	if h == nil || len(h.list) == 0 {
 		return nil
 	}
-	u := list[len(list)-1] // the youngest is the likeliest to be alive
-	p.set(key, list[:len(list)-1])
+	u := h.list[len(h.list)-1]
+	h.list = h.list[:len(h.list)-1]
+	p.n--
 	u.timer.Stop()
 	return u
 }
 
-func (p *pool) set(key string, list []*upConn) {
-	p.n += len(list) - len(p.idle[key])
-	if len(list) == 0 {
-		delete(p.idle, key)
-		return
-	}
-	if p.idle == nil {
-		p.idle = map[string][]*upConn{}
-	}
-	p.idle[key] = list
-}
-
-// put keeps u for another request.
+// put keeps u for another request, without buffers.
 func (p *pool) put(u *upConn) {
+	u.noBuffers()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := p.idle[u.key]
-	if len(list) >= idlePerHost || p.n >= idleInAll {
+	h := p.host(u.key)
+	if len(h.list) >= idlePerHost || p.n >= idleInAll {
 		go u.Close()
 		return
 	}
-	p.set(u.key, append(list, u))
-	u.timer = time.AfterFunc(idleFor, func() { p.expire(u) })
+	h.list = append(h.list, u)
+	p.n++
+	if u.timer == nil {
+		u.timer = time.AfterFunc(idleFor, func() { p.expire(u) })
+		return
+	}
+	u.timer.Reset(idleFor)
 }
 
+// host is the entry of a destination. Those without connections are kept for
+// their room until there are many.
+func (p *pool) host(key string) *idleConns {
+	if h := p.hosts[key]; h != nil {
+		return h
+	}
+	if p.hosts == nil {
+		p.hosts = map[string]*idleConns{}
+	}
+	if len(p.hosts) > 2*idleInAll {
+		maps.DeleteFunc(p.hosts, func(_ string, h *idleConns) bool { return len(h.list) == 0 })
+	}
+	h := new(idleConns)
+	p.hosts[key] = h
+	return h
+}
+
+// expire closes u where it is still idle.
 func (p *pool) expire(u *upConn) {
 	p.mu.Lock()
-	list := p.idle[u.key]
-	for i := range list {
-		if list[i] == u {
-			p.set(u.key, append(list[:i:i], list[i+1:]...))
-			p.mu.Unlock()
-			u.Close()
-			return
-		}
+	defer p.mu.Unlock()
+	h := p.hosts[u.key]
+	if h == nil {
+		return
 	}
-	p.mu.Unlock()
-}
-
-// alive asks the kernel, without waiting, whether the origin has closed the
-// connection or sent anything unasked: either way it is of no more use.
-func (u *upConn) alive() bool {
-	if !u.silent() {
-		return false
+	if i := slices.Index(h.list, u); i >= 0 {
+		h.list = slices.Delete(h.list, i, i+1)
+		p.n--
+		go u.Close()
 	}
-	sc, ok := u.raw.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	rc, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	quiet := false
-	err = rc.Read(func(fd uintptr) bool {
-		var b [1]byte
-		_, _, e := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		quiet = e == syscall.EAGAIN
-		return true
-	})
-	return err == nil && quiet
 }

@@ -4,8 +4,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,7 +76,7 @@ type Config struct {
 	Upstream     *url.URL                     // a second proxy, http://HOST:PORT; nil dials directly
 	AllowPrivate []netip.Prefix               // internal addresses that may be dialled all the same
 	Self         []netip.AddrPort             // where the proxy itself listens; never dialled
-	AccessLog    func(*Access)                // called once per exchange, by many goroutines; nil logs nothing
+	AccessLog    func(*Access)                // called once per exchange, by many goroutines, and keeps nothing of it; nil logs nothing
 	Log          *slog.Logger                 // diagnostics
 	Status       func() reload.Status         // the answer to the last reload, for introspection
 	Limits       Limits
@@ -92,7 +94,6 @@ type Proxy struct {
 	ids   ids
 
 	mu    sync.Mutex
-	live  map[*exchange]struct{} // in flight, for SetTable
 	conns map[*agentConn]struct{}
 	drain drain
 }
@@ -111,7 +112,7 @@ func New(c Config) *Proxy {
 	if c.AccessLog == nil {
 		c.AccessLog = func(*Access) {}
 	}
-	p := &Proxy{Config: c, live: map[*exchange]struct{}{}, conns: map[*agentConn]struct{}{}}
+	p := &Proxy{Config: c, conns: map[*agentConn]struct{}{}}
 	p.table.Store(c.Table)
 	p.tls = p.agentTLS()
 	p.h2 = p.newServer2()
@@ -134,12 +135,34 @@ func (p *Proxy) SetTable(t *route.Table) {
 
 // cutRefused ends the exchanges that t no longer allows.
 func (p *Proxy) cutRefused(t *route.Table) {
+	now := time.Now()
+	for _, a := range p.all() {
+		a.each(func(x *exchange) {
+			if !x.stillAllowed(t, now) {
+				x.cut(errTakenAway)
+			}
+		})
+	}
+}
+
+// all are the agent's connections of this moment.
+func (p *Proxy) all() []*agentConn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
-	for x := range p.live {
-		if !x.stillAllowed(t, now) {
-			x.cut(errTakenAway)
-		}
+	return slices.Collect(maps.Keys(p.conns))
+}
+
+// inFlight is the number of exchanges that may be cut.
+func (p *Proxy) inFlight() (n int) {
+	for _, a := range p.all() {
+		a.each(func(*exchange) { n++ })
 	}
+	return n
+}
+
+func (p *Proxy) forget(a *agentConn) {
+	p.count.conns.Add(-1)
+	p.mu.Lock()
+	delete(p.conns, a)
+	p.mu.Unlock()
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +20,7 @@ type reply1 struct {
 	bare    bool  // no content may follow the head
 	left    int64 // content still to come, when its length is known
 	chunked *http1.ChunkedWriter
+	corked  bool // until the next flush
 }
 
 func (r *reply1) interim(status int, h http1.Header) error {
@@ -53,7 +53,7 @@ func (r *reply1) head(status int, reason string, h http1.Header, length int64) e
 		h = h.Frame(-1)
 		r.chunked = http1.NewChunkedWriter(r.a.bw)
 	default:
-		h = h.Set("Content-Length", strconv.FormatInt(length, 10))
+		h = h.WithLength(length)
 	}
 	if r.x.expect && r.x.sent.Load() == 0 && status >= 200 {
 		r.x.close = true // the content that waits for a 100 may come or not
@@ -64,13 +64,17 @@ func (r *reply1) head(status int, reason string, h http1.Header, length int64) e
 	if r.x.close && status != 101 {
 		h = h.Add("Connection", "close")
 	}
-	_, err := r.a.bw.Write(http1.AppendResponse(nil, status, reason, h))
+	_, err := r.a.bw.Write(http1.AppendResponse(r.a.bw.AvailableBuffer(), status, reason, h))
 	return err
 }
 
 func (r *reply1) Write(p []byte) (int, error) {
 	if r.bare {
 		return len(p), nil
+	}
+	if len(p) > bufSize {
+		r.corked = true
+		r.a.sock.cork()
 	}
 	if r.chunked != nil {
 		return r.chunked.Write(p)
@@ -84,7 +88,22 @@ func (r *reply1) Write(p []byte) (int, error) {
 	return r.a.bw.Write(p)
 }
 
-func (r *reply1) flush() error { return r.a.bw.Flush() }
+func (r *reply1) flush() error {
+	err := r.a.bw.Flush()
+	if r.corked {
+		r.corked = false
+		if e := r.a.sock.uncork(); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// noMore wakes who reads content that nobody wants any more.
+func (r *reply1) noMore() {
+	r.a.due = time.Time{}
+	r.a.SetReadDeadline(past)
+}
 
 func (r *reply1) end(trailer http1.Header) error {
 	if r.left > 0 {
@@ -95,7 +114,7 @@ func (r *reply1) end(trailer http1.Header) error {
 			return err
 		}
 	}
-	err := r.a.bw.Flush()
+	err := r.flush()
 	r.ended = err == nil
 	return err
 }
@@ -103,7 +122,7 @@ func (r *reply1) end(trailer http1.Header) error {
 // abort closes the connection without the due end of the content: with a reset,
 // as otherwise HTTP/1.0 in the clear could not tell it from the end.
 func (r *reply1) abort() {
-	if c, ok := r.a.raw.(*net.TCPConn); ok {
+	if c, ok := r.a.sock.Conn.(*net.TCPConn); ok {
 		c.SetLinger(0)
 	}
 	r.a.Close()

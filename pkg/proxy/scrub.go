@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"bottle/pkg/http1"
@@ -22,9 +23,12 @@ func (x *exchange) secrets() []string {
 
 // fromOrigin is a head or trailer of the origin's as the agent gets it: without
 // what is for this hop alone, without the field that tells the proxy's own
-// answers from an origin's, and without the injected value.
+// answers from an origin's, and without the injected value. It is good until the
+// next one.
 func (x *exchange) fromOrigin(h http1.Header) http1.Header {
-	return x.scrub(h.StripHopByHop().Del(ReasonHeader))
+	x.back = h.AppendEndToEnd(x.back[:0])
+	x.back = slices.DeleteFunc(x.back, func(f http1.Field) bool { return sameField(f.Name, ReasonHeader) })
+	return x.scrub(x.back)
 }
 
 // scrub replaces the injected value where an answer's head or trailer echoes it.

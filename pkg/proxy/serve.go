@@ -34,28 +34,19 @@ func (p *Proxy) Serve(ln net.Listener) error {
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
-		go func() {
-			defer func() { <-slots }()
-			p.serveConn(c)
-		}()
+		go p.serveConn(c, func() { <-slots })
 	}
 }
 
-// serveConn serves one connection of the agent until it ends.
-func (p *Proxy) serveConn(c net.Conn) {
-	a := newAgentConn(p, c)
+// serveConn serves one connection of the agent until it ends; then it calls
+// release.
+func (p *Proxy) serveConn(c net.Conn, release func()) {
+	a := newAgentConn(p, c, release)
 	p.mu.Lock()
 	p.conns[a] = struct{}{}
 	p.mu.Unlock()
 	p.count.conns.Add(1)
-	defer func() {
-		a.finish()
-		p.count.conns.Add(-1)
-		p.mu.Lock()
-		delete(p.conns, a)
-		p.mu.Unlock()
-	}()
-	a.serve()
+	a.run()
 }
 
 // watchExpiry cuts the exchanges of routes that end while they run.
@@ -103,9 +94,7 @@ func (p *Proxy) Drain(ctx context.Context) {
 }
 
 func (p *Proxy) closeIdle() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for a := range p.conns {
+	for _, a := range p.all() {
 		if a.idle.Load() {
 			a.Close()
 		}
@@ -113,12 +102,8 @@ func (p *Proxy) closeIdle() {
 }
 
 func (p *Proxy) closeAll() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for x := range p.live {
-		x.cut(errDraining)
-	}
-	for a := range p.conns {
+	for _, a := range p.all() {
+		a.each(func(x *exchange) { x.cut(errDraining) })
 		a.Close()
 	}
 }

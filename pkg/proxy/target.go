@@ -17,6 +17,7 @@ type target struct {
 	scheme string // "http" or "https"; "" while a CONNECT's is not known
 	host   string
 	port   int
+	name   string // what authority returns, once the scheme is known; may be ""
 	path   string // what is matched: the request target without its query
 	raw    string // what is sent: the request target in origin form, byte for byte
 }
@@ -27,6 +28,9 @@ func (t target) addr() string { return net.JoinHostPort(t.host, strconv.Itoa(t.p
 // authority is the Host field: without the port where it is the scheme's own
 // (RFC 9110 §7.2).
 func (t target) authority() string {
+	if t.name != "" {
+		return t.name
+	}
 	if t.port == defaultPort(t.scheme) {
 		if strings.Contains(t.host, ":") {
 			return "[" + t.host + "]"
@@ -109,6 +113,9 @@ func splitAbsolute(s string) (scheme, authority, rest string, ok bool) {
 
 // lower is ASCII lower case; nothing else is mapped.
 func lower(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return 'A' <= r && r <= 'Z' }) < 0 {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
 			return r + 'a' - 'A'
@@ -144,6 +151,9 @@ func (t target) withTarget(method, raw string) (target, error) {
 
 // agrees checks that a Host or :authority names the destination.
 func (t target) agrees(what, value string) error {
+	if t.name != "" && value == t.name {
+		return nil
+	}
 	host, port, err := parseAuthority(value, defaultPort(t.scheme))
 	if err != nil {
 		return fmt.Errorf("%s: %v", what, err)
@@ -161,4 +171,29 @@ func clip(s string) string {
 		return s[:most] + "..."
 	}
 	return s
+}
+
+// sameField compares the names of two fields without ASCII case. "_" is taken
+// for "-": origins behind CGI variables do not tell them apart (RFC 3875
+// §4.1.18).
+func sameField(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if plain(a[i]) != plain(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func plain(c byte) byte {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	case c == '_':
+		return '-'
+	}
+	return c
 }

@@ -16,11 +16,12 @@ import (
 // passthrough joins the agent's TLS to the origin's without ending it. The name
 // in the ClientHello must be the CONNECT's (SPEC: a passthrough route).
 func (a *agentConn) passthrough(r *route.Route) {
-	x := a.p.newExchange("tunnel")
+	a.proto = "tunnel"
+	x := a.newExchange()
 	x.method, x.dest, x.route = "CONNECT", *a.dest, r
-	x.p.enter(x)
-	stop := context.AfterFunc(x.ctx, func() { a.Close() })
-	defer x.p.leave(x, stop)
+	x.cutting.agent, x.cutting.started = a, true // a cut ends the tunnel
+	a.enter(x)
+	defer x.finish()
 	defer x.log()
 	hello, name, err := readHello(a.br)
 	if err != nil {
@@ -45,7 +46,9 @@ func (a *agentConn) passthrough(r *route.Route) {
 }
 
 func (x *exchange) joinTunnel(a *agentConn, hello []byte) {
-	ctx, cancel := context.WithTimeout(x.ctx, x.p.Limits.Dial)
+	ctx, done := x.context()
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, x.p.Limits.Dial)
 	defer cancel()
 	up, err := x.p.dial.reach(ctx, x.dest)
 	if err != nil {
@@ -58,7 +61,9 @@ func (x *exchange) joinTunnel(a *agentConn, hello []byte) {
 		return
 	}
 	defer up.Close()
-	defer context.AfterFunc(x.ctx, func() { up.Close() })()
+	if !x.hold(up) {
+		return
+	}
 	if _, err := up.Write(hello); err != nil {
 		x.note("error", codeUpstream, printable(err.Error()))
 		return

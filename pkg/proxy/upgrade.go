@@ -38,6 +38,10 @@ func (x *exchange) upgrade(up *upConn, resp *http1.Response, ws bool) error {
 		return errUpgrade
 	}
 	h := x.fromOrigin(resp.Header).Add("Connection", "Upgrade").Add("Upgrade", "websocket")
+	if !x.startAnswer() {
+		x.upstreamFault(x.wasCut())
+		return errUpgrade
+	}
 	if err := r.head(101, x.scrubText(resp.Reason), h, 0); err != nil {
 		return err
 	}

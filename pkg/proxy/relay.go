@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"io"
+)
+
+// relay copies the answer's content. It flushes before it waits for the origin,
+// so that no event waits for the next.
+func (x *exchange) relay(up *upConn, mask masks) error {
+	if up.br.Buffered() == 0 && !x.rest.Done() {
+		if err := x.reply.flush(); err != nil {
+			return err
+		}
+	}
+	if x.rest.Done() {
+		return nil
+	}
+	buf := bulks.Get().(*[]byte)
+	defer bulks.Put(buf)
+	from := bulk{up.sock}
+	defer from.end()
+	for {
+		n, err := from.fill(&x.rest, (*buf)[:bulkSize])
+		if n > 0 {
+			x.received.Add(int64(n))
+			mask.apply((*buf)[:n])
+			if werr := x.pass((*buf)[:n], err == nil); werr != nil {
+				return werr
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// pass gives content to the agent. The last is flushed with the end.
+func (x *exchange) pass(p []byte, flush bool) error {
+	if _, err := x.reply.Write(p); err != nil || !flush {
+		return err
+	}
+	return x.reply.flush()
+}
+
+// bulk reads content from a connection; as long as full records come it reads
+// several at once. Without a socket it just reads.
+type bulk struct{ sock *socket }
+
+// fullRecord is about the content of a TLS record of full size.
+const fullRecord = 12 << 10
+
+// fill reads content into p: what comes first, and then what is there without
+// waiting.
+func (b bulk) fill(body io.Reader, p []byte) (n int, err error) {
+	n, err = body.Read(p)
+	if b.sock == nil {
+		return n, err
+	}
+	b.sock.bulk = n >= fullRecord
+	for err == nil && b.sock.bulk && len(p)-n >= bufSize && b.sock.recordReady() && inContent(body) {
+		var m int
+		m, err = body.Read(p[n:])
+		n += m
+	}
+	return n, err
+}
+
+// inContent tells whether the next byte of the stream is content: a Read then
+// waits for nothing else.
+func inContent(body io.Reader) bool {
+	b, ok := body.(interface{ InContent() bool })
+	return ok && b.InContent()
+}
+
+// end is the end of reading ahead.
+func (b bulk) end() {
+	if b.sock != nil {
+		b.sock.bulk = false
+	}
+}
