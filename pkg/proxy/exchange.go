@@ -44,7 +44,7 @@ type exchange struct {
 	// The answer.
 	admitted atomic.Bool // the table allowed it
 	route    *route.Route
-	token    []byte // what was injected, to be kept out of the answer
+	cred     *cred // what was injected, to be kept out of the answer; or nil
 	reply    reply
 	close    bool        // the agent's connection ends with this exchange
 	begun    atomic.Bool // the origin's answer has begun
@@ -64,10 +64,11 @@ type exchange struct {
 
 // scratch is what an exchange builds heads in.
 type scratch struct {
-	out  http1.Header // the request's head as it leaves
-	back http1.Header // the answer's as it comes back
-	resp http1.Response
-	rest http1.Body // the answer's content
+	out   http1.Header // the request's head as it leaves
+	back  http1.Header // the answer's as it comes back
+	resp  http1.Response
+	rest  http1.Body // the answer's content
+	masks masks
 }
 
 // cutting is how an exchange is ended from outside, at any time and wherever it

@@ -38,10 +38,36 @@ func (x *exchange) inject(h http1.Header) (_ http1.Header, ok bool) {
 		x.fault(502, codeNoCredential, fmt.Sprintf("the credential %s of host '%s' is not to be had: %v", r.TokenEnv, x.dest.host, err))
 		return nil, false
 	}
-	x.token = value
-	h = x.withoutCredential(h)
-	x.out = h.Add(credentialField(r), credential(r, value))
+	x.cred = x.p.creds.of(r, value)
+	x.out = x.withoutCredential(h).Add(credentialField(r), x.cred.line)
 	return x.out, true
+}
+
+// cred is a credential as a route spells it.
+type cred struct {
+	value   []byte
+	line    string   // the field's value
+	secrets []string // the spellings that an answer must not carry to the agent
+	masks   []mask   // the same, to look for in content; see masksFor
+}
+
+// creds remembers the credentials of the present routes as they are spelled.
+type creds struct{ m sync.Map } // *route.Route to *cred
+
+// of is the credential of r with that value.
+func (c *creds) of(r *route.Route, value []byte) *cred {
+	if old, ok := c.m.Load(r); ok && bytes.Equal(old.(*cred).value, value) {
+		return old.(*cred)
+	}
+	n := &cred{value: value, line: spell(r, value), secrets: []string{string(value)}}
+	if r.AuthUser != "" {
+		n.secrets = append(n.secrets, basic(r, value))
+	}
+	for _, s := range n.secrets {
+		n.masks = append(n.masks, newMask(s))
+	}
+	c.m.Store(r, n)
+	return n
 }
 
 // credentialField is the field that carries a route's credential.
@@ -65,11 +91,11 @@ func (x *exchange) withoutCredential(h http1.Header) http1.Header {
 	return slices.DeleteFunc(h, func(f http1.Field) bool { return x.isCredential(f.Name) })
 }
 
-// credential spells the value as the route wants it.
-func credential(r *route.Route, value []byte) string {
+// spell writes the value as the route wants it.
+func spell(r *route.Route, value []byte) string {
 	v := string(value)
 	if r.AuthUser != "" {
-		v = base64.StdEncoding.EncodeToString([]byte(r.AuthUser + ":" + v)) // RFC 7617 §2
+		v = basic(r, value)
 	}
 	if r.AuthScheme == "" {
 		return v
@@ -77,9 +103,14 @@ func credential(r *route.Route, value []byte) string {
 	return r.AuthScheme + " " + v
 }
 
+// basic is user and password of HTTP's Basic scheme (RFC 7617 §2).
+func basic(r *route.Route, value []byte) string {
+	return base64.StdEncoding.EncodeToString([]byte(r.AuthUser + ":" + string(value)))
+}
+
 // Tokens are the credentials of a bottle by the name of their slot: the value
-// in the environment, else in the file Dir/NAME. Files are read when first
-// asked for and again after Forget.
+// in the environment, else in the file Dir/NAME. Either is read when first asked
+// for and again after Forget.
 type Tokens struct {
 	Dir    string
 	Getenv func(string) string
@@ -94,15 +125,12 @@ const maxToken = 16 << 10
 // Get returns the credential in the slot name. The error says what is wrong
 // with it, and never holds it.
 func (t *Tokens) Get(name string) ([]byte, error) {
-	if v := t.Getenv(name); v != "" {
-		return checkToken([]byte(v))
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if v, ok := t.read[name]; ok {
 		return v, nil
 	}
-	v, err := t.readFile(name)
+	v, err := t.find(name)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +141,14 @@ func (t *Tokens) Get(name string) ([]byte, error) {
 	return v, nil
 }
 
-// Forget drops what was read from files.
+func (t *Tokens) find(name string) ([]byte, error) {
+	if v := t.Getenv(name); v != "" {
+		return checkToken([]byte(v))
+	}
+	return t.readFile(name)
+}
+
+// Forget drops what was read: the next Get reads it anew.
 func (t *Tokens) Forget() {
 	t.mu.Lock()
 	t.read = nil

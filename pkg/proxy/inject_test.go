@@ -191,7 +191,8 @@ func TestMask(t *testing.T) {
 		"abc" + s: "abc" + stars, "abcabcabd-xyY": "abcabcabd-xyY", "abcab": "abcab",
 	} {
 		p := []byte(in)
-		newMask(s).apply(p)
+		m := newMask(s)
+		m.apply(p)
 		if string(p) != want {
 			t.Errorf("%q: %q; wanted %q", in, p, want)
 		}

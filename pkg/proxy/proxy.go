@@ -89,6 +89,7 @@ type Proxy struct {
 	tls   *tls.Config // of the side towards the agent
 	h2    *http2.Server
 	pool  pool
+	creds creds
 	dial  dialer
 	count counters
 	ids   ids
@@ -129,6 +130,7 @@ func (p *Proxy) Table() *route.Table { return p.table.Load() }
 // it does not, as are those of a route that ends while they run.
 func (p *Proxy) SetTable(t *route.Table) {
 	p.table.Store(t)
+	p.creds.m.Clear()
 	p.count.reloads.Add(1)
 	p.cutRefused(t)
 }

@@ -1,24 +1,18 @@
 package proxy
 
 import (
-	"encoding/base64"
 	"slices"
 	"strings"
 
 	"bottle/pkg/http1"
 )
 
-// secrets are the spellings of the injected credential that an answer must not
-// carry to the agent.
+// secrets are what the answer must not carry to the agent.
 func (x *exchange) secrets() []string {
-	if len(x.token) == 0 {
+	if x.cred == nil {
 		return nil
 	}
-	s := []string{string(x.token)}
-	if x.route.AuthUser != "" {
-		s = append(s, base64.StdEncoding.EncodeToString([]byte(x.route.AuthUser+":"+string(x.token))))
-	}
-	return s
+	return x.cred.secrets
 }
 
 // fromOrigin is a head or trailer of the origin's as the agent gets it: without
@@ -57,19 +51,16 @@ const leastMasked = 8
 // masks hide the injected value in content of a text kind, with stars of the
 // same length, so that Content-Length stays true. Nothing is held back for it: of
 // an echo that comes in pieces at most the first half can pass.
-type masks []*mask
+type masks []mask
 
 // masksFor are the masks of an answer with this head; none for what is no text
 // or is encoded.
 func (x *exchange) masksFor(h http1.Header) masks {
-	if len(x.token) < leastMasked || h.Has("Content-Encoding") || !isText(h.Get("Content-Type")) {
+	if x.cred == nil || len(x.cred.value) < leastMasked || h.Has("Content-Encoding") || !isText(h.Get("Content-Type")) {
 		return nil
 	}
-	var ms masks
-	for _, s := range x.secrets() {
-		ms = append(ms, newMask(s))
-	}
-	return ms
+	x.masks = append(x.masks[:0], x.cred.masks...)
+	return x.masks
 }
 
 // isText tells whether the media type (RFC 9110 §8.3) is one that a person or a
@@ -81,8 +72,8 @@ func isText(kind string) bool {
 }
 
 func (ms masks) apply(p []byte) {
-	for _, m := range ms {
-		m.apply(p)
+	for i := range ms {
+		ms[i].apply(p)
 	}
 }
 
@@ -93,8 +84,8 @@ type mask struct {
 	at     int   // how much of the secret the stream ends with
 }
 
-func newMask(secret string) *mask {
-	m := &mask{secret: secret, back: make([]int, len(secret)+1)}
+func newMask(secret string) mask {
+	m := mask{secret: secret, back: make([]int, len(secret)+1)}
 	for i, k := 1, 0; i < len(secret); i++ {
 		for k > 0 && secret[i] != secret[k] {
 			k = m.back[k]

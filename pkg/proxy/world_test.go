@@ -29,7 +29,7 @@ import (
 // says 127.0.0.1 for every name, origins, and an agent that trusts the bottle's
 // authority.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	p       *Proxy
 	addr    string
 	trust   *x509.CertPool // the bottle's authority
@@ -44,7 +44,7 @@ type world struct {
 const secret = "s3cr3t-token-value-0123456789"
 
 // newWorld starts a proxy that serves the routes (YAML, PORT stands for port).
-func newWorld(t *testing.T, routes string, change func(*Config)) *world {
+func newWorld(t testing.TB, routes string, change func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t}
 	w.answer.Store(netip.MustParseAddr("127.0.0.1"))
@@ -170,7 +170,7 @@ func (c *count) Accept() (net.Conn, error) {
 }
 
 // origin serves h with TLS for host, or in the clear when host is "".
-func origin(t *testing.T, signer func(string) (*tls.Certificate, error), host string, h http.Handler) *count {
+func origin(t testing.TB, signer func(string) (*tls.Certificate, error), host string, h http.Handler) *count {
 	t.Helper()
 	ln := &count{Listener: listen(t)}
 	srv := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
@@ -183,7 +183,7 @@ func origin(t *testing.T, signer func(string) (*tls.Certificate, error), host st
 	return ln
 }
 
-func serverTLS(t *testing.T, signer func(string) (*tls.Certificate, error), host string) *tls.Config {
+func serverTLS(t testing.TB, signer func(string) (*tls.Certificate, error), host string) *tls.Config {
 	t.Helper()
 	cert, err := signer(host)
 	if err != nil {
@@ -234,7 +234,7 @@ func (w *world) client(h2 bool) *http.Client {
 // wire is an agent's connection by hand.
 type wire struct {
 	net.Conn
-	t  *testing.T
+	t  testing.TB
 	br *bufio.Reader
 }
 
@@ -326,7 +326,7 @@ func (w *world) wantLines(n int) []Access {
 	return lines
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for !ok() {
@@ -337,7 +337,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-func text(t *testing.T, r *http.Response, err error) string {
+func text(t testing.TB, r *http.Response, err error) string {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
