@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -58,6 +59,7 @@ func serve(ctx context.Context, env *cli.Env, hup <-chan os.Signal) error {
 		return err
 	}
 	c.Log, c.Self, c.AccessLog = log, self, access
+	defer runtime.KeepAlive(heapFloor())
 	p := proxy.New(c)
 	if err := table.announce(); err != nil {
 		return err
@@ -83,6 +85,11 @@ func serveUntil(ctx context.Context, p *proxy.Proxy, ln net.Listener, log *slog.
 	p.Drain(late)
 	return <-served
 }
+
+// heapFloor is memory that is never touched and so never there. To the garbage
+// collector it is live: with it a small heap is collected each 16 MiB and not
+// each 4 MiB, which spares a tenth of the time, and a large one as ever.
+func heapFloor() []byte { return make([]byte, 16<<20) }
 
 // secure keeps credentials out of core dumps and the memory of the process
 // closed to others of the same user (prctl(2), PR_SET_DUMPABLE).

@@ -40,33 +40,51 @@ func appendFields(dst []byte, h Header) []byte {
 	return dst
 }
 
-// Check tells whether a request that came another way, as over HTTP/2, can be
-// sent by AppendRequest and read back the same: a valid method, target, names
-// and values, one Host, framing fields that agree. The error is an *Error.
+// Check tells whether a request that came another way can be sent by
+// AppendRequest and read back the same: a valid method, target, names and
+// values, one Host, framing fields that agree. The error is an *Error.
 func Check(method, target string, h Header) error {
-	if !ValidToken(method) {
-		return bad("the method is not a token (RFC 9110 §5.6.2)")
+	fr, e := check(method, target, h)
+	if e == nil && fr.hosts != 1 {
+		e = bad("Host is there " + strconv.Itoa(fr.hosts) + " times; wanted it once")
 	}
-	if !ValidTarget(target) {
-		return bad("the target is not visible ASCII alone")
-	}
-	fr := framing{length: -1}
-	for _, f := range h {
-		if !ValidToken(f.Name) {
-			return bad("a field's name is not a token (RFC 9110 §5.6.2)")
-		}
-		if !ValidFieldValue(f.Value) {
-			return bad("the value of field " + quote(f.Name) + " holds a control byte or outer white space")
-		}
-		if e := fr.note(f); e != nil {
-			return e
-		}
-	}
-	if fr.hosts != 1 {
-		return bad("Host is there " + strconv.Itoa(fr.hosts) + " times; wanted it once")
-	}
-	if e := fr.agree(1); e != nil {
+	if e != nil {
 		return e
 	}
 	return nil
+}
+
+// CheckWithAuthority is Check for a request whose authority stands apart, as in
+// HTTP/2: a Host beside it may be there, once.
+func CheckWithAuthority(method, target string, h Header) error {
+	fr, e := check(method, target, h)
+	if e == nil && fr.hosts > 1 {
+		e = bad("Host is there " + strconv.Itoa(fr.hosts) + " times beside the authority; wanted it once at most")
+	}
+	if e != nil {
+		return e
+	}
+	return nil
+}
+
+func check(method, target string, h Header) (framing, *Error) {
+	fr := framing{length: -1}
+	if !ValidToken(method) {
+		return fr, bad("the method is not a token (RFC 9110 §5.6.2)")
+	}
+	if !ValidTarget(target) {
+		return fr, bad("the target is not visible ASCII alone")
+	}
+	for _, f := range h {
+		if !ValidToken(f.Name) {
+			return fr, bad("a field's name is not a token (RFC 9110 §5.6.2)")
+		}
+		if !ValidFieldValue(f.Value) {
+			return fr, bad("the value of field " + quote(f.Name) + " holds a control byte or outer white space")
+		}
+		if e := fr.note(f); e != nil {
+			return fr, e
+		}
+	}
+	return fr, fr.agree(1)
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"bottle/pkg/h2"
 	"bottle/pkg/http1"
 )
 
@@ -29,13 +30,9 @@ type agentConn struct {
 	sniErr error     // the ClientHello named another host
 	due    time.Time // the deadline of reads, where it is known
 	idle   atomic.Bool
+	h2     atomic.Pointer[h2.ServerConn] // once the agent speaks HTTP/2
 
-	// Of the request that is served, in HTTP/1.1; the room is used again.
-	req     http1.Request
-	body    http1.Body
-	x       exchange
-	reply   reply1
-	watcher watcher
+	*serving // nil while the connection dozes
 
 	mu   sync.Mutex
 	live []*exchange // those that may be cut
@@ -56,6 +53,7 @@ func (a *agentConn) use(c net.Conn) {
 
 func (a *agentConn) buffers() {
 	a.br, a.bw = getReader(&a.in), getWriter(a.Conn)
+	a.serving = servings.Get().(*serving)
 }
 
 // noBuffers gives them back. What was read ahead must have been used.
@@ -63,8 +61,29 @@ func (a *agentConn) noBuffers() {
 	if a.br != nil {
 		putReader(a.br)
 		putWriter(a.bw)
-		a.br, a.bw = nil, nil
+		a.serving.drop()
+		a.br, a.bw, a.serving = nil, nil, nil
 	}
+}
+
+// serving is the request that an HTTP/1.1 connection serves, and its exchange.
+// The room is used again, by the next request or another connection's.
+type serving struct {
+	req     http1.Request
+	body    http1.Body
+	x       exchange
+	reply   reply1
+	watcher watcher
+}
+
+var servings = sync.Pool{New: func() any { return &serving{x: exchange{scratch: getScratch()}} }}
+
+// drop gives s back, with nothing of the requests it served.
+func (s *serving) drop() {
+	s.x.scratch.clear()
+	clear(s.req.Header[:cap(s.req.Header)])
+	*s = serving{req: http1.Request{Header: s.req.Header[:0]}, x: exchange{scratch: s.x.scratch}}
+	servings.Put(s)
 }
 
 // source is a reader with, at times, one byte in front of it.
@@ -98,20 +117,28 @@ func (a *agentConn) finish() {
 
 // run serves the connection until it ends or dozes.
 func (a *agentConn) run() {
-	if a.serve() == dozing {
+	// Each takes over with a stack that is small again.
+	switch a.serve() {
+	case dozing:
 		a.noBuffers()
-		go a.doze() // with a stack that is small again
-		return
+		go a.doze()
+	case inHTTP2:
+		go func() {
+			a.serve2()
+			a.finish()
+		}()
+	default:
+		a.finish()
 	}
-	a.finish()
 }
 
 // outcome is how serving a connection went.
-type outcome bool
+type outcome int
 
 const (
-	over   outcome = false
-	dozing outcome = true // idle for a while; doze takes over
+	over    outcome = iota
+	dozing          // idle for a while; doze takes over
+	inHTTP2         // serve2 takes over
 )
 
 // serve reads requests until the connection ends, or a CONNECT takes it over,
@@ -135,7 +162,7 @@ func (a *agentConn) serve() outcome {
 }
 
 // dozeAfter is how long an idle connection keeps its buffers.
-const dozeAfter = 2 * time.Second
+const dozeAfter = 100 * time.Millisecond
 
 // await waits for the first byte of a request. Without one how tells what
 // becomes of the connection.
@@ -147,17 +174,20 @@ func (a *agentConn) await() (ready bool, how outcome) {
 			a.setDue(now.Add(soon))
 		}
 		a.idle.Store(true)
-		if a.p.drain.on.Load() {
+		if a.p.drain.Load() {
 			return false, over
 		}
 		_, err := a.br.Peek(1)
 		a.idle.Store(false)
 		if err != nil {
 			a.due = time.Time{}
-			return false, outcome(timedOut(err) && a.p.Limits.Idle > dozeAfter)
+			if timedOut(err) && a.p.Limits.Idle > dozeAfter {
+				return false, dozing
+			}
+			return false, over
 		}
 	}
-	return !a.p.drain.on.Load(), over
+	return !a.p.drain.Load(), over
 }
 
 func (a *agentConn) setDue(t time.Time) {
@@ -170,7 +200,7 @@ func (a *agentConn) doze() {
 	a.setDue(time.Now().Add(a.p.Limits.Idle - dozeAfter))
 	a.idle.Store(true)
 	n := 0
-	if !a.p.drain.on.Load() {
+	if !a.p.drain.Load() {
 		n, _ = a.Conn.Read(a.in.first[:])
 	}
 	a.idle.Store(false)

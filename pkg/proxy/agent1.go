@@ -75,7 +75,7 @@ func (a *agentConn) goesOn(x *exchange, body *http1.Body) bool {
 // mismatch answers a request that does not have one destination.
 func (x *exchange) mismatch(err error) {
 	status, code := 403, codeMismatch
-	if errors.Is(err, errNotAbsolute) || errors.Is(err, errNoContent) {
+	if errors.Is(err, errNotAbsolute) {
 		status, code = 400, codeBadRequest
 	}
 	x.fault(status, code, err.Error())

@@ -1,62 +1,46 @@
 package proxy
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
-	"io"
-	"log/slog"
-	"net/http"
-	"net/textproto"
 	"sync"
 	"time"
 
+	"bottle/pkg/h2"
 	"bottle/pkg/http1"
-
-	"golang.org/x/net/http2"
 )
 
-// newServer2 is the HTTP/2 side towards the agent. The frames, flow control and
-// the bounds against floods are x/net/http2's; what is decided about a request
-// is the same as in HTTP/1.1.
-func (p *Proxy) newServer2() *http2.Server {
-	p.drain.http = &http.Server{
-		MaxHeaderBytes: p.Limits.Head.HeadBytes,
-		ErrorLog:       slog.NewLogLogger(p.Log.Handler(), slog.LevelWarn),
-	}
-	s := &http2.Server{
-		MaxConcurrentStreams: p.Limits.Streams,
-		IdleTimeout:          p.Limits.Idle,
-		ReadIdleTimeout:      0,
-	}
-	http2.ConfigureServer(p.drain.http, s) // so that Shutdown sends GOAWAY
-	return s
-}
-
 // serve2 serves HTTP/2 on the connection until it ends.
-func (a *agentConn) serve2(c *tls.Conn) {
-	a.p.h2.ServeConn(c, &http2.ServeConnOpts{
-		BaseConfig: a.p.drain.http,
-		Handler:    http.HandlerFunc(a.exchange2),
-	})
+func (a *agentConn) serve2() {
+	l := a.p.Limits
+	srv := h2.NewServer(a.Conn, h2.Config{
+		MaxStreams: l.Streams, HeadBytes: l.Head.HeadBytes, Fields: l.Head.Fields,
+		Idle: l.Idle, Stall: l.Stall, Extended: true,
+	}, a.exchange2)
+	a.h2.Store(srv)
+	if a.p.drain.Load() {
+		srv.Shutdown()
+	}
+	srv.Serve()
 }
 
 // exchange2 serves one HTTP/2 request.
-func (a *agentConn) exchange2(w http.ResponseWriter, req *http.Request) {
+func (a *agentConn) exchange2(s *h2.Stream) {
 	x := a.newExchange()
-	r := &reply2{x: x, w: w, rc: http.NewResponseController(w)}
-	x.method, x.length, x.reply = req.Method, req.ContentLength, r
-	x.header = fields(req.Header)
+	r := &reply2{x: x, s: s}
+	head := s.Head()
+	x.method, x.length, x.header, x.reply = head.Method, head.Length, head.Header, r
 	x.expect = x.header.HasMember("Expect", "100-continue")
-	if req.ContentLength != 0 {
-		x.body = stalling2{r, req.Body}
-		x.trailer = func() http1.Header { return fields(req.Trailer) }
+	x.cutting.agent = r
+	s.OnGone(func(error) { x.cut(errAgentLeft) })
+	if head.Protocol == "websocket" {
+		// The handshake of RFC 8441 is HTTP/1.1's GET in another form: one policy
+		// is for both.
+		x.method, x.length, x.ws = "GET", 0, s
 	}
-	stopCtx := context.AfterFunc(req.Context(), func() { x.cut(errAgentLeft) })
-	defer stopCtx()
-	defer r.over()
-	x.cutting.agent = waker{r}
-	dest, err := a.destination2(req)
+	if head.Length != 0 && x.ws == nil {
+		x.body, x.trailer = &stalling2{r: r}, s.Trailer
+	}
+	dest, err := a.destination2(&head)
 	x.dest = dest
 	if err != nil {
 		x.mismatch(err)
@@ -65,82 +49,88 @@ func (a *agentConn) exchange2(w http.ResponseWriter, req *http.Request) {
 		x.handle()
 		x.finish()
 	}
-	if !r.ended {
-		panic(http.ErrAbortHandler) // resets the stream; the server recovers it
-	}
+	putScratch(x.scratch)
 }
+
+var (
+	errScheme   = errors.New(":scheme is not https")
+	errProtocol = errors.New("an extended CONNECT for another protocol than websocket is refused")
+)
 
 // destination2 is destination for HTTP/2, where every pseudo-header and field
 // must also be what HTTP/1.1 would accept.
-func (a *agentConn) destination2(req *http.Request) (target, error) {
+func (a *agentConn) destination2(h *h2.Head) (target, error) {
 	dest := *a.dest
+	method := h.Method
 	switch {
-	case req.Method == "CONNECT":
+	case method == "CONNECT" && h.Protocol == "":
 		return dest, errNestedConnect
-	case req.TLS == nil:
-		return dest, errors.New(":scheme is not https")
-	}
-	if a.sniErr != nil {
+	case h.Protocol != "" && h.Protocol != "websocket":
+		return dest, errProtocol
+	case h.Scheme != "https":
+		return dest, errScheme
+	case a.sniErr != nil:
 		return dest, a.sniErr
 	}
-	if err := dest.agrees(":authority", req.Host); err != nil {
+	if err := dest.agrees(":authority", h.Authority); err != nil {
 		return dest, err
 	}
-	for _, v := range req.Header["Host"] {
-		if err := dest.agrees("Host", v); err != nil {
-			return dest, err
+	for _, f := range h.Header {
+		if sameField(f.Name, "Host") {
+			if err := dest.agrees("Host", f.Value); err != nil {
+				return dest, err
+			}
 		}
 	}
-	if err := http1.Check(req.Method, req.RequestURI, fields(req.Header).Set("Host", req.Host)); err != nil {
+	if err := http1.CheckWithAuthority(method, h.Path, h.Header); err != nil {
 		return dest, err
 	}
-	// The server compares Content-Length with the data, but not where the head
-	// is all there is. Passed on, an origin would wait for content and take the
-	// next request on its connection for it.
-	if v := req.Header.Get("Content-Length"); req.ContentLength == 0 && v != "" && v != "0" {
-		return dest, errNoContent
-	}
-	return dest.withTarget(req.Method, req.RequestURI)
-}
-
-var errNoContent = errors.New("Content-Length announces content and the stream has none")
-
-// fields are h as a list.
-func fields(h http.Header) http1.Header {
-	out := make(http1.Header, 0, len(h)+4)
-	for name, values := range h {
-		for _, v := range values {
-			out = append(out, http1.Field{Name: name, Value: v})
-		}
-	}
-	return out
+	return dest.withTarget(method, h.Path)
 }
 
 // reply2 is the answer on an HTTP/2 stream.
 type reply2 struct {
-	x     *exchange
-	w     http.ResponseWriter
-	rc    *http.ResponseController
-	ended bool
+	x *exchange
+	s *h2.Stream
 
 	mu    sync.Mutex
 	begun bool // the answer
-	gone  bool // the server has w back
+	ended bool // with its head
+}
+
+// Close cuts the stream. Any goroutine may call it.
+func (r *reply2) Close() error {
+	r.s.Reset(h2.Cancel)
+	return nil
 }
 
 // stalling2 is stalling on an HTTP/2 stream.
 type stalling2 struct {
-	r    *reply2
-	body io.Reader
+	r  *reply2
+	at time.Time
 }
 
-func (s stalling2) Read(p []byte) (int, error) {
-	s.r.mu.Lock()
-	if !s.r.gone && !s.r.begun {
-		s.r.rc.SetReadDeadline(time.Now().Add(s.r.x.p.Limits.Stall))
+// Await waits until there is something to read.
+func (s *stalling2) Await() {
+	s.bound()
+	s.r.s.Await()
+}
+
+func (s *stalling2) Read(p []byte) (int, error) {
+	s.bound()
+	return s.r.s.Read(p)
+}
+
+func (s *stalling2) bound() {
+	r, now := s.r, time.Now()
+	if stall := r.x.p.Limits.Stall; now.Sub(s.at) > stall/16 {
+		s.at = now
+		r.mu.Lock()
+		if !r.begun {
+			r.s.SetReadDeadline(now.Add(stall))
+		}
+		r.mu.Unlock()
 	}
-	s.r.mu.Unlock()
-	return s.body.Read(p)
 }
 
 // begin says that the answer begins: from here on the content may be slow.
@@ -151,54 +141,23 @@ func (r *reply2) begin() bool {
 		return false
 	}
 	r.begun = true
-	r.rc.SetReadDeadline(time.Time{})
-	return true
-}
-
-// wake ends a write that waits for an agent which does not read. It may come
-// late, when the server has w back: touching it then ends the process.
-func (r *reply2) wake() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.gone {
-		r.rc.SetWriteDeadline(past)
+	if r.x.body != nil {
+		r.s.SetReadDeadline(time.Time{})
 	}
+	return true
 }
 
 // noMore wakes who reads the content.
 func (r *reply2) noMore() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.gone {
-		r.rc.SetReadDeadline(past)
-	}
-}
-
-// waker is a reply2 as what a cut closes.
-type waker struct{ r *reply2 }
-
-func (w waker) Close() error {
-	w.r.wake()
-	return nil
-}
-
-// over says that the server gets w back.
-func (r *reply2) over() {
-	r.mu.Lock()
-	r.gone = true
-	r.mu.Unlock()
+	r.begin()
+	r.s.SetReadDeadline(past)
 }
 
 func (r *reply2) interim(status int, h http1.Header) error {
-	if status == 100 {
-		return nil // the server sends it itself when the content is first read
+	if err := r.s.Interim(status, h); err != nil {
+		return err
 	}
-	r.set(h)
-	r.w.WriteHeader(status)
-	for _, f := range h {
-		r.w.Header().Del(f.Name)
-	}
-	return nil
+	return r.s.Flush()
 }
 
 func (r *reply2) head(status int, _ string, h http1.Header, length int64) error {
@@ -206,30 +165,28 @@ func (r *reply2) head(status int, _ string, h http1.Header, length int64) error 
 		return errWroteFirst
 	}
 	r.x.access.Status = status
-	// Present without a value: keeps net/http from inventing them.
-	r.w.Header()["Date"], r.w.Header()["Content-Type"] = nil, nil
-	r.set(h)
-	r.w.WriteHeader(status)
-	return nil
-}
-
-func (r *reply2) set(h http1.Header) {
-	for _, f := range h {
-		name := textproto.CanonicalMIMEHeaderKey(f.Name)
-		r.w.Header()[name] = append(r.w.Header()[name], f.Value)
+	if length > 0 {
+		h = h.WithLength(length)
 	}
+	r.ended = length == 0
+	return r.s.Respond(status, h, r.ended)
 }
 
-func (r *reply2) Write(p []byte) (int, error) { return r.w.Write(p) }
+func (r *reply2) Write(p []byte) (int, error) { return r.s.Write(p) }
 
-func (r *reply2) flush() error { return r.rc.Flush() }
+func (r *reply2) flush() error {
+	if r.ended {
+		return nil
+	}
+	return r.s.Flush()
+}
 
 func (r *reply2) end(trailer http1.Header) error {
-	for _, f := range trailer {
-		r.w.Header().Add(http2.TrailerPrefix+f.Name, f.Value)
+	if r.ended {
+		return nil
 	}
-	r.ended = true
-	return nil
+	return r.s.End(trailer)
 }
 
-func (r *reply2) abort() { r.ended = false }
+// abort leaves the stream without an end: it is reset when its handler returns.
+func (r *reply2) abort() { r.s.Reset(h2.InternalError) }

@@ -17,7 +17,7 @@ import (
 func TestContentLengthWithoutData(t *testing.T) {
 	w, o, _ := one(t, hello)
 	to := fmt.Sprintf("yes.test:%d", portOf(o))
-	for length, want := range map[string]string{"": "200", "0": "200", "5": "400", "00": "403", "+0": "403"} {
+	for length, want := range map[string]string{"": "200", "0": "200", "5": "PROTOCOL_ERROR", "00": "PROTOCOL_ERROR", "+0": "PROTOCOL_ERROR"} {
 		if got := w.bareHead(to, length); got != want {
 			t.Errorf("Content-Length %q: %s; wanted %s", length, got, want)
 		}

@@ -118,8 +118,7 @@ func (a *agentConn) throughTLS() outcome {
 	a.SetDeadline(time.Time{})
 	if state.NegotiatedProtocol == "h2" {
 		a.proto, a.Conn = "h2", inner // it has buffers of its own
-		a.serve2(inner)
-		return over
+		return inHTTP2
 	}
 	a.use(inner)
 	return a.serve()

@@ -98,9 +98,10 @@ func notOurs(authority []byte) func(tls.ConnectionState) error {
 	}
 }
 
-// dial connects to dest, and for https ends with TLS verified for dest.host.
+// dial connects to dest, and for https ends with TLS verified for dest.host. With
+// h2 the origin may choose HTTP/2, which the connection's proto then says.
 // Every error is a *fault or the end of ctx.
-func (d *dialer) dial(ctx context.Context, dest target, key string) (*upConn, error) {
+func (d *dialer) dial(ctx context.Context, dest target, key string, h2 bool) (*upConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.p.Limits.Dial)
 	defer cancel()
 	raw, err := d.reach(ctx, dest)
@@ -112,12 +113,18 @@ func (d *dialer) dial(ctx context.Context, dest target, key string) (*upConn, er
 	if dest.scheme == "https" {
 		cfg := d.tls.Clone()
 		cfg.ServerName = dest.host
+		if h2 {
+			cfg.NextProtos = []string{"h2", "http/1.1"}
+		}
 		t := tls.Client(sock, cfg)
 		if err := t.HandshakeContext(ctx); err != nil {
 			raw.Close()
 			return nil, d.explain(ctx, dest, err)
 		}
 		u.Conn = t
+		if t.ConnectionState().NegotiatedProtocol == "h2" {
+			u.proto = "h2"
+		}
 	}
 	// Tunnels of the second proxy may die after any answer: they are not kept.
 	u.last = d.p.Upstream != nil

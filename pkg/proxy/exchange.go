@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"bottle/pkg/h2"
 	"bottle/pkg/http1"
 	"bottle/pkg/route"
 )
@@ -51,6 +52,9 @@ type exchange struct {
 	spoiled  atomic.Bool // the request's content was cut short or malformed
 	answered atomic.Bool // the answer is complete, or there will be none
 	upgraded bool        // both sides speak WebSocket
+	ws       *h2.Stream  // of a WebSocket handshake in HTTP/2
+	wsKey    string      // the key that was sent in its place
+	fresh    *upConn     // a connection that was made for this exchange
 
 	watcher *watcher // nil where the agent's side tells by itself that it left (HTTP/2)
 
@@ -59,7 +63,7 @@ type exchange struct {
 	sent, received atomic.Int64 // bytes of content to and from the origin
 	access         Access
 
-	scratch // room that the next exchange of the connection uses again
+	*scratch // room that a later exchange uses again
 }
 
 // scratch is what an exchange builds heads in.
@@ -69,6 +73,25 @@ type scratch struct {
 	resp  http1.Response
 	rest  http1.Body // the answer's content
 	masks masks
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func getScratch() *scratch { return scratches.Get().(*scratch) }
+
+func putScratch(s *scratch) {
+	s.clear()
+	scratches.Put(s)
+}
+
+// clear keeps the room and nothing of what was in it.
+func (s *scratch) clear() {
+	room := func(h http1.Header) http1.Header {
+		clear(h[:cap(h)])
+		return h[:0]
+	}
+	clear(s.masks[:cap(s.masks)])
+	*s = scratch{out: room(s.out), back: room(s.back), resp: http1.Response{Header: room(s.resp.Header)}, masks: s.masks[:0]}
 }
 
 // cutting is how an exchange is ended from outside, at any time and wherever it
@@ -98,14 +121,15 @@ func (x *exchange) cut(why error) {
 		agent = nil
 	}
 	c.mu.Unlock()
+	// The agent first: it must not take the end of the origin's for a due one.
+	if agent != nil {
+		agent.Close()
+	}
 	if cancel != nil {
 		cancel(why)
 	}
 	if origin != nil {
 		origin.Close()
-	}
-	if agent != nil {
-		agent.Close()
 	}
 }
 
@@ -184,7 +208,7 @@ func (i *ids) next() string {
 }
 
 func (a *agentConn) newExchange() *exchange {
-	x := new(exchange)
+	x := &exchange{scratch: getScratch()}
 	x.begin(a)
 	return x
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"time"
 
+	"bottle/pkg/h2"
 	"bottle/pkg/http1"
 )
 
@@ -13,26 +15,58 @@ import (
 func (x *exchange) forward(h http1.Header) {
 	x.access.Verdict = "allow"
 	ws := x.wantsWebSocket()
-	up, err := x.p.pool.get(x, ws)
-	if err != nil {
-		x.upstreamFault(err)
+	if x.ws != nil && !ws {
+		x.fault(400, codeBadRequest, "a WebSocket handshake of another version; wanted 13")
 		return
 	}
-	x.access.UpstreamProto = up.proto
-	if ws {
-		h = webSocketHeader(h, x.header)
+	// What the origin certainly did not process is sent once more.
+	for range 3 {
+		again, err := x.forwardBy(h, ws)
+		if err != nil {
+			x.upstreamFault(err)
+		}
+		if !again {
+			return
+		}
+	}
+	x.upstreamFault(&fault{502, codeUpstream, "host '" + x.dest.host + "' took the request on no connection"})
+}
+
+// forwardBy forwards by the protocol that the agent and the origin have in
+// common. The error is that of finding a connection.
+func (x *exchange) forwardBy(h http1.Header, ws bool) (again bool, err error) {
+	if _, http2 := x.reply.(*reply2); http2 && x.dest.scheme == "https" {
+		s, err := x.getSession()
+		if err != nil {
+			return false, err
+		}
+		if s != nil {
+			again, err := x.forward2(s, h)
+			x.p.sessions.release(s)
+			if !errors.Is(err, h2.ErrNotExtended) {
+				return again, err
+			}
+		}
+	}
+	up, err := x.p.pool.get(x, ws)
+	if err != nil {
+		return false, err
 	}
 	if !x.hold(up) {
 		up.finish()
-		x.upstreamFault(x.wasCut())
-		return
+		return false, x.wasCut()
+	}
+	x.access.UpstreamProto = up.proto
+	if ws {
+		h = x.webSocketHeader(h)
 	}
 	whole := x.forward1(up, h, ws)
 	if x.letGo() && whole && !up.last && up.br.Buffered() == 0 && up.sock.ahead == nil {
 		x.p.pool.put(up)
-		return
+		return false, nil
 	}
 	up.finish()
+	return false, nil
 }
 
 // forward1 is the exchange with the origin in HTTP/1.1. It tells whether both
@@ -51,9 +85,10 @@ func (x *exchange) forward1(up *upConn, h http1.Header, ws bool) bool {
 		x.unwatch()
 	} else {
 		sent = x.settle(up, s)
+		up.due = time.Time{}
 	}
 	if x.upgraded {
-		x.join(x.a, up)
+		x.join(x.agentSide(), up)
 		return false
 	}
 	return err == nil && sent

@@ -29,10 +29,16 @@ func one(t *testing.T, h http.HandlerFunc) (*world, *count, string) {
 	return w, o, fmt.Sprintf("https://yes.test:%d", portOf(o))
 }
 
-// both runs f for HTTP/1.1 and HTTP/2 towards the agent.
+// both runs f for HTTP/1.1 and HTTP/2 towards the agent, and for HTTP/2 with
+// origins that speak it too.
 func both(t *testing.T, f func(t *testing.T, h2 bool)) {
 	t.Run("h1", func(t *testing.T) { f(t, false) })
 	t.Run("h2", func(t *testing.T) { f(t, true) })
+	t.Run("h2-h2", func(t *testing.T) {
+		originProtos = []string{"h2", "http/1.1"}
+		defer func() { originProtos = []string{"http/1.1"} }()
+		f(t, true)
+	})
 }
 
 // A body that the origin cuts is an error for the agent.
@@ -360,7 +366,7 @@ func TestDrain(t *testing.T) {
 		<-here
 		drained := make(chan bool)
 		go func() { w.p.Drain(context.Background()); close(drained) }()
-		eventually(t, "drain", w.p.drain.on.Load)
+		eventually(t, "drain", w.p.drain.Load)
 		close(goOn)
 		if b := <-got; b != "whole" {
 			t.Errorf("%q", b)

@@ -57,6 +57,11 @@ const (
 // get returns a connection to the exchange's destination, used or new. A
 // WebSocket gets a new one.
 func (p *pool) get(x *exchange, fresh bool) (*upConn, error) {
+	if u := x.fresh; u != nil {
+		x.fresh = nil
+		u.buffers()
+		return u, nil
+	}
 	for !fresh {
 		u := p.take(x.dest)
 		if u == nil {
@@ -70,7 +75,7 @@ func (p *pool) get(x *exchange, fresh bool) (*upConn, error) {
 	}
 	ctx, done := x.context()
 	defer done()
-	u, err := x.p.dial.dial(ctx, x.dest, string(appendKey(nil, x.dest)))
+	u, err := x.p.dial.dial(ctx, x.dest, string(appendKey(nil, x.dest)), false)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +116,9 @@ func (p *pool) take(dest target) *upConn {
 
 // put keeps u for another request, without buffers.
 func (p *pool) put(u *upConn) {
-	u.noBuffers()
+	if u.br != nil {
+		u.noBuffers()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h := p.host(u.key)

@@ -16,8 +16,6 @@ import (
 	"bottle/pkg/http1"
 	"bottle/pkg/reload"
 	"bottle/pkg/route"
-
-	"golang.org/x/net/http2"
 )
 
 // MagicHost answers for the proxy itself: it is never resolved, dialled or
@@ -85,18 +83,18 @@ type Config struct {
 // Proxy serves the agent of one bottle.
 type Proxy struct {
 	Config
-	table atomic.Pointer[route.Table]
-	tls   *tls.Config // of the side towards the agent
-	h2    *http2.Server
-	pool  pool
-	creds creds
-	dial  dialer
-	count counters
-	ids   ids
+	table    atomic.Pointer[route.Table]
+	tls      *tls.Config // of the side towards the agent
+	pool     pool
+	sessions sessions
+	creds    creds
+	dial     dialer
+	count    counters
+	ids      ids
 
 	mu    sync.Mutex
 	conns map[*agentConn]struct{}
-	drain drain
+	drain atomic.Bool // no more requests after those in flight
 }
 
 // counters are what /metrics shows.
@@ -116,7 +114,6 @@ func New(c Config) *Proxy {
 	p := &Proxy{Config: c, conns: map[*agentConn]struct{}{}}
 	p.table.Store(c.Table)
 	p.tls = p.agentTLS()
-	p.h2 = p.newServer2()
 	p.dial = newDialer(p)
 	p.ids.start()
 	return p

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"io"
 )
 
@@ -15,19 +16,11 @@ func (x *exchange) relay(up *upConn, mask masks) error {
 	if x.rest.Done() {
 		return nil
 	}
-	buf := bulks.Get().(*[]byte)
-	defer bulks.Put(buf)
 	from := bulk{up.sock}
 	defer from.end()
 	for {
-		n, err := from.fill(&x.rest, (*buf)[:bulkSize])
-		if n > 0 {
-			x.received.Add(int64(n))
-			mask.apply((*buf)[:n])
-			if werr := x.pass((*buf)[:n], err == nil); werr != nil {
-				return werr
-			}
-		}
+		from.await(up.br)
+		err := x.relayPiece(from, mask)
 		if err == io.EOF {
 			return nil
 		}
@@ -37,9 +30,19 @@ func (x *exchange) relay(up *upConn, mask masks) error {
 	}
 }
 
-// pass gives content to the agent. The last is flushed with the end.
-func (x *exchange) pass(p []byte, flush bool) error {
-	if _, err := x.reply.Write(p); err != nil || !flush {
+// relayPiece copies what is there. The last is flushed with the answer's end.
+func (x *exchange) relayPiece(from bulk, mask masks) error {
+	buf := bulks.Get().(*[]byte)
+	defer bulks.Put(buf)
+	n, err := from.fill(&x.rest, (*buf)[:bulkSize])
+	if n > 0 {
+		x.received.Add(int64(n))
+		mask.apply((*buf)[:n])
+		if _, werr := x.reply.Write((*buf)[:n]); werr != nil {
+			return werr
+		}
+	}
+	if err != nil || n == 0 {
 		return err
 	}
 	return x.reply.flush()
@@ -73,6 +76,14 @@ func (b bulk) fill(body io.Reader, p []byte) (n int, err error) {
 func inContent(body io.Reader) bool {
 	b, ok := body.(interface{ InContent() bool })
 	return ok && b.InContent()
+}
+
+// await waits for more, where no room should be held for it meanwhile. What
+// goes wrong shows again in fill.
+func (b bulk) await(br *bufio.Reader) {
+	if !b.sock.bulk && br.Buffered() == 0 {
+		br.Peek(1)
+	}
 }
 
 // end is the end of reading ahead.

@@ -58,7 +58,7 @@ func (r *reply1) head(status int, reason string, h http1.Header, length int64) e
 	if r.x.expect && r.x.sent.Load() == 0 && status >= 200 {
 		r.x.close = true // the content that waits for a 100 may come or not
 	}
-	if r.a.p.drain.on.Load() && status != 101 {
+	if r.a.p.drain.Load() && status != 101 {
 		r.x.close = true
 	}
 	if r.x.close && status != 101 {

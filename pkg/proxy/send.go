@@ -158,7 +158,7 @@ func (x *exchange) cleanTrailer() http1.Header {
 // settle ends the sending side after the answer, and tells whether the whole
 // request was sent. A request still on its way after a final answer gets a
 // moment: its last bytes are often under way.
-func (x *exchange) settle(up *upConn, s *sending) bool {
+func (x *exchange) settle(up io.Closer, s *sending) bool {
 	whole := false
 	t := time.NewTimer(50 * time.Millisecond)
 	defer t.Stop()
@@ -168,7 +168,6 @@ func (x *exchange) settle(up *upConn, s *sending) bool {
 	case <-t.C:
 	}
 	x.answered.Store(true)
-	up.due = time.Time{}
 	if !whole {
 		up.Close() // it may hang in a write to an origin that does not read
 	}

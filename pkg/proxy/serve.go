@@ -4,16 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
-	"sync/atomic"
 	"time"
 )
-
-// drain is how far the end of a proxy has come.
-type drain struct {
-	on   atomic.Bool  // no more requests after those in flight
-	http *http.Server // tells the HTTP/2 connections
-}
 
 // Serve accepts the agent's connections from ln until ln is closed, and then
 // returns nil. One that is over the limit waits in the kernel's queue.
@@ -71,8 +63,7 @@ func (p *Proxy) watchExpiry() (stop func()) {
 // connections are closed, others after their present exchange. It returns when
 // none is left, or with ctx, when what is left has been cut.
 func (p *Proxy) Drain(ctx context.Context) {
-	p.drain.on.Store(true)
-	p.drain.http.Shutdown(ctx) // sends GOAWAY; it has no listeners of its own
+	p.drain.Store(true)
 	p.closeIdle()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -95,7 +86,9 @@ func (p *Proxy) Drain(ctx context.Context) {
 
 func (p *Proxy) closeIdle() {
 	for _, a := range p.all() {
-		if a.idle.Load() {
+		if srv := a.h2.Load(); srv != nil {
+			srv.Shutdown() // sends GOAWAY
+		} else if a.idle.Load() {
 			a.Close()
 		}
 	}

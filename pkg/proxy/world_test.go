@@ -23,6 +23,7 @@ import (
 	"bottle/pkg/route"
 
 	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/net/http2"
 )
 
 // world is a proxy on loopback with all that is around it: a name server that
@@ -179,9 +180,13 @@ func origin(t testing.TB, signer func(string) (*tls.Certificate, error), host st
 		go srv.Serve(ln)
 		return ln
 	}
+	http2.ConfigureServer(srv, nil)
 	go srv.Serve(tls.NewListener(ln, serverTLS(t, signer, host)))
 	return ln
 }
+
+// originProtos is what origins speak; see both.
+var originProtos = []string{"http/1.1"}
 
 func serverTLS(t testing.TB, signer func(string) (*tls.Certificate, error), host string) *tls.Config {
 	t.Helper()
@@ -189,7 +194,7 @@ func serverTLS(t testing.TB, signer func(string) (*tls.Certificate, error), host
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{*cert}, NextProtos: []string{"http/1.1"}}
+	return &tls.Config{Certificates: []tls.Certificate{*cert}, NextProtos: originProtos}
 }
 
 // serve is an origin with a certificate that the proxy trusts.
