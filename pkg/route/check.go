@@ -73,17 +73,16 @@ func emptyList[T any](field string, list []T, report reporter) {
 // checkPath checks a prefix by the rule for requests, so that every prefix can
 // match something.
 func checkPath(p string) (msg, want string) {
-	quoted := "path " + strictyaml.Quote(p)
 	switch {
 	case p == "":
 		return "path is empty", `wanted an absolute path, or "/" for every path`
 	case p[0] != '/':
-		return quoted + " is not absolute", "wanted a path that begins with /"
+		return "path " + strictyaml.Quote(p) + " is not absolute", "wanted a path that begins with /"
 	case !ascii(p):
-		return quoted + " is not ASCII", "wanted it percent-encoded, as clients send it"
+		return "path " + strictyaml.Quote(p) + " is not ASCII", "wanted it percent-encoded, as clients send it"
 	}
 	if why := ambiguity(p); why != "" {
-		return quoted + " could be read as another path: " + why, "wanted a plain path prefix"
+		return "path " + strictyaml.Quote(p) + " could be read as another path: " + why, "wanted a plain path prefix"
 	}
 	return "", ""
 }

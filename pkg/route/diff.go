@@ -42,14 +42,15 @@ func Diff(old, new *Table) []Change {
 
 // find is the route whose host is spelt so, nil when there is none.
 func (t *Table) find(host string) *Route {
-	m, key := t.exact, host
-	if suffix, ok := wildcardSuffix(host); ok {
-		m, key = t.wildcard, suffix
+	name, wild := wildcardSuffix(host)
+	i := t.names[name].exact
+	if wild {
+		i = t.names[name].wildcard
 	}
-	if i, ok := m[key]; ok {
-		return &t.Routes[i]
+	if i == 0 {
+		return nil
 	}
-	return nil
+	return &t.Routes[i-1]
 }
 
 // added describes a new route.

@@ -185,12 +185,16 @@ const hostAlone = "wanted the host alone, as in api.example.com"
 // foreign reports what people write around a host: a scheme, path, port,
 // brackets, user.
 func foreign(s string) (msg, want string) {
-	quoted := "host " + strictyaml.Quote(s)
 	switch {
 	case s == "":
 		return "host is empty", hostAlone
 	case s == "*":
 		return `host "*" would be every host`, `wanted a name, or "*." with a domain after it`
+	case !strings.ContainsAny(s, ":/?#@[]"):
+		return "", ""
+	}
+	quoted := "host " + strictyaml.Quote(s)
+	switch {
 	case strings.Contains(s, "://"):
 		return quoted + " has a scheme", hostAlone
 	case strings.ContainsAny(s, "/?#"):

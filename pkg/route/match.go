@@ -112,6 +112,9 @@ func (r *Route) allowsMethod(method string) bool {
 // show is s in single quotes for a sentence; what could confuse a reader or a
 // terminal is escaped, what is long is cut.
 func show(s string) string {
+	if len(s) <= 64 && plain(s) { // the usual host; Quote takes longer
+		return "'" + s + "'"
+	}
 	q := strictyaml.Quote(s)
 	if strings.HasPrefix(q, `"`+s+`"`) && !strings.Contains(s, "'") {
 		return "'" + s + "'"

@@ -83,15 +83,86 @@ func TestMatchOddTargets(t *testing.T) {
 }
 
 func TestMatchAllocatesNothing(t *testing.T) {
-	table := mustParse(t, string(bigFile(1000)))
-	q := Query{Scheme: "https", Host: "h7.example.com", Port: 443, Method: "GET", Path: "/repos/me/x/y", Now: scriptNow}
-	if n := testing.AllocsPerRun(100, func() {
-		if !table.Match(q).Allow {
-			t.Fatal("refused")
+	table := lookups(t, 1000)
+	for _, ask := range asked {
+		q := ask.query()
+		if n := testing.AllocsPerRun(100, func() {
+			if ask.allow && !table.Match(q).Allow || !ask.allow && table.Lookup(q.Host) != nil {
+				t.Fatal(q.Host)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", ask.name, n)
 		}
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
 	}
+}
+
+// The longest table answers in the time of a short one, give or take a fifth. Of
+// many short rounds in turn the fastest count, which others on the machine did
+// not disturb.
+func TestMatchIsFlat(t *testing.T) {
+	if testing.Short() || raceEnabled {
+		t.Skip("-short, or the race detector, which changes the proportions")
+	}
+	short, long := lookups(t, 10), lookups(t, MaxRoutes)
+	for _, ask := range asked {
+		q := ask.query()
+		a, b := time.Hour, time.Hour
+		for round := 0; round < 50 || round < 3000 && b > a+a/5; round++ {
+			a, b = min(a, timed(short, q)), min(b, timed(long, q))
+		}
+		t.Logf("%s: %v and %v", ask.name, a/matchRound, b/matchRound)
+		if b > a+a/5 {
+			t.Errorf("%s: %v among 10 routes, %v among %d", ask.name, a/matchRound, b/matchRound, MaxRoutes)
+		}
+	}
+}
+
+const matchRound = 500
+
+// timed is how long matchRound answers take.
+func timed(table *Table, q Query) time.Duration {
+	start := time.Now()
+	for range matchRound {
+		table.Match(q)
+	}
+	return time.Since(start)
+}
+
+// Lookup of the index is what a search of all routes finds: the exact one, else
+// the wildcard with the longest suffix.
+func TestLookupIsASearch(t *testing.T) {
+	names := []string{"a", "b.a", "c.b.a", "d.c.b.a", "b", "x.y.z", "y.z", "z", "10.0.0.1", "0.0.1"}
+	for mask := range 1 << 8 {
+		var routes []Route
+		for i := range 8 {
+			if mask>>i&1 == 1 {
+				routes = append(routes, Route{Host: []string{"b.a", "*.b.a", "*.c.b.a", "d.c.b.a", "*.y.z", "10.0.0.1", "*.d.c.b.a", "c.b.a"}[i]})
+			}
+		}
+		table, err := New(routes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, host := range names {
+			got, want := table.Lookup(host), search(routes, host)
+			if (got == nil) != (want == "") || got != nil && got.Host != want {
+				t.Errorf("%s in %v: got %v, want %q", host, routes, got, want)
+			}
+		}
+	}
+}
+
+func search(routes []Route, host string) (best string) {
+	for _, r := range routes {
+		if r.Host == host {
+			return host
+		}
+		suffix, wild := strings.CutPrefix(r.Host, "*.")
+		if wild && (host == suffix || strings.HasSuffix(host, "."+suffix)) && len(r.Host) > len(best) {
+			best = r.Host
+		}
+	}
+	return best
 }
 
 func TestCanonicalHost(t *testing.T) {

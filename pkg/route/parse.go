@@ -16,43 +16,108 @@ var fields = []string{"host", "path_allowlist", "methods", "ports", "auth_scheme
 // Parse reads a table from YAML or JSON. name is the file, for messages. The
 // error is strictyaml.Faults: every fault of the file at once.
 func Parse(name string, data []byte) (*Table, error) {
+	r := reader{w: strictyaml.NewWalker(name)}
+	if r.readParts(data) {
+		return r.table(name)
+	}
+	return parseWhole(name, data)
+}
+
+// parseWhole is Parse by way of the tree of the whole document.
+func parseWhole(name string, data []byte) (*Table, error) {
 	root, faults := strictyaml.Document(name, data, strictyaml.Limits{Bytes: MaxBytes})
 	if root == nil {
 		return nil, faults
 	}
-	w := strictyaml.NewWalker(name)
-	w.Add(faults)
-	routes, places := readTable(w, root)
-	if err := w.Faults().Err(); err != nil {
-		return nil, err
-	}
-	t := index(routes)
-	t.file, t.places = name, places
-	return t, nil
+	r := reader{w: strictyaml.NewWalker(name)}
+	r.w.Add(faults)
+	r.readRoot(root)
+	return r.table(name)
 }
 
-func readTable(w *strictyaml.Walker, root *yaml.Node) ([]Route, []place) {
-	m, ok := w.Mapping(root, "the table", "routes")
+// A reader collects the routes of a table, and what is needed of their places
+// once the nodes are gone.
+type reader struct {
+	w      *strictyaml.Walker
+	routes []Route
+	places []place // of the hosts
+	lines  []int32 // in which the routes begin
+	roles  map[int][]place
+}
+
+// readParts reads a long table in parts. It gives up, and the table has to be
+// read as a whole, when it cannot be cut or something is wrong with it as a
+// document. What is wrong with its routes is reported alike.
+func (r *reader) readParts(data []byte) bool {
+	parts := strictyaml.Cut(data, strictyaml.Limits{Bytes: MaxBytes}, "routes")
+	if parts == nil {
+		return false
+	}
+	for parts.More() {
+		items, ok := parts.Next()
+		if !ok || len(r.routes)+len(items) > MaxRoutes {
+			return false
+		}
+		if r.routes == nil {
+			r.grow(min(MaxRoutes, parts.About(len(items))))
+		}
+		r.read(items)
+	}
+	return true
+}
+
+func (r *reader) readRoot(root *yaml.Node) {
+	m, ok := r.w.Mapping(root, "the table", "routes")
 	if !ok {
-		return nil, nil
+		return
 	}
 	list := m.Get("routes")
 	if list == nil {
-		w.Fault(root, "routes is missing", `wanted "routes:" with a list, or "routes: []"`)
-		return nil, nil
+		r.w.Fault(root, "routes is missing", `wanted "routes:" with a list, or "routes: []"`)
+		return
 	}
-	items, ok := routeItems(w, list)
-	if !ok {
-		return nil, nil
+	if items, ok := routeItems(r.w, list); ok {
+		r.grow(len(items))
+		r.read(items)
 	}
-	routes, places := make([]Route, len(items)), make([]place, len(items))
-	for i, n := range items {
-		routes[i] = readRoute(w, n)
-		at := locate(n, "host", -1)
-		places[i] = place{int32(at.Line), int32(at.Column)}
+}
+
+func (r *reader) grow(n int) {
+	r.routes, r.places, r.lines = make([]Route, 0, n), make([]place, 0, n), make([]int32, 0, n)
+}
+
+func (r *reader) read(items []*yaml.Node) {
+	for _, n := range items {
+		route := readRoute(r.w, n)
+		if route.Role != nil && r.roles == nil {
+			r.roles = map[int][]place{}
+		}
+		for item := range route.Role {
+			r.roles[len(r.routes)] = append(r.roles[len(r.routes)], placeOf(locate(n, "role", item)))
+		}
+		r.routes = append(r.routes, route)
+		r.places = append(r.places, placeOf(locate(n, "host", -1)))
+		r.lines = append(r.lines, int32(n.Line))
 	}
-	checkNodes(w, items, routes)
-	return routes, places
+}
+
+func placeOf(n *yaml.Node) place { return place{int32(n.Line), int32(n.Column)} }
+
+// table makes the table, unless there are faults.
+func (r *reader) table(name string) (*Table, error) {
+	checkAll(r.routes, func(i int, _ string, item int, msg, want string) {
+		at := r.places[i]
+		if item >= 0 { // only roles are compared by their items
+			at = r.roles[i][item]
+		}
+		r.w.Fault(&yaml.Node{Line: int(at.line), Column: int(at.col)}, msg, want)
+	}, func(i int) string { return fmt.Sprintf("line %d", r.lines[i]) })
+	if err := r.w.Faults().Err(); err != nil {
+		return nil, err
+	}
+	t := index(r.routes)
+	t.file, t.places = name, r.places
+	return t, nil
 }
 
 func routeItems(w *strictyaml.Walker, list *yaml.Node) ([]*yaml.Node, bool) {

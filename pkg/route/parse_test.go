@@ -2,6 +2,7 @@ package route
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -154,6 +155,53 @@ func TestParseDropsDoublesInLists(t *testing.T) {
 	want := Route{Host: "a.example", PathAllowlist: []string{"/b", "/a"}, Methods: []string{"GET"}, Ports: []int{1, 2}}
 	if !reflect.DeepEqual(table.Routes[0], want) {
 		t.Errorf("got %+v", table.Routes[0])
+	}
+}
+
+// A long table is read in parts, with the same result and the same faults.
+func TestParseInParts(t *testing.T) {
+	const many = 600
+	faults := []string{
+		"  - host: h7.example.com\n    role: claude_code_oauth\n",
+		"  - host: h8.example.com\n    role: [claude_code_oauth]\n    note: ü \"\n",
+		"  - host: \"*.com\"\n    path_allowlist: [a, /b/../c]\n",
+		"  - path_alowlist: [/]\n    ports: [0, 99999]\n",
+		"  - h9.example.com\n",
+		"  - host: ü.example.com\n    note:\n",
+		"  - host: a.example.com\n    host: b.example.com\n",
+		"  - host: &a c.example.com\n",
+		"  - host: d.example.com\n    note: |+\n      x\n\n",
+		"  - host: \"e.example.com\n\n",
+		"...\n",
+		"---\nroutes:\n",
+		"others:\n",
+		"  - {host: f.example.com, role: claude_code_oauth}\n  # comment\n",
+	}
+	half := string(styles[0].file(many))
+	rest := strings.TrimPrefix(strings.ReplaceAll(half, "host: h", "host: g"), "routes:\n")
+	for i := range faults {
+		for _, more := range []string{"", faults[0], faults[(i+1)%len(faults)]} {
+			data := []byte(half + faults[i] + rest + more)
+			got, gotErr := Parse("f", data)
+			want, wantErr := parseWhole("f", data)
+			if fmt.Sprint(gotErr) != fmt.Sprint(wantErr) || !reflect.DeepEqual(got, want) {
+				t.Errorf("%q and %q:\n got %.500v\nwant %.500v", faults[i], more, gotErr, wantErr)
+			}
+		}
+	}
+	for _, s := range styles {
+		data := s.file(many)
+		r := reader{w: strictyaml.NewWalker("f")}
+		if !r.readParts(data) {
+			t.Errorf("%s is not read in parts", s.name)
+		}
+		want, err := parseWhole("f", data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Parse("f", data); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: another table, %v", s.name, err)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ package route
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"bottle/pkg/strictyaml"
@@ -58,13 +59,26 @@ type Route struct {
 type Table struct {
 	Routes []Route
 
-	exact    map[string]int32 // host -> index into Routes
-	wildcard map[string]int32 // what follows "*." -> index
-	domain   map[string]int32 // registrable domain -> its first route, for Nearest
+	names  map[string]routesOf // a host, or what follows "*." -> its routes
+	depths depths              // of the wildcards in names
+	domain map[string]int32    // registrable domain -> its first route, for Nearest
 
 	file   string  // that the table was parsed from, "" for none
 	places []place // of the hosts in file
 }
+
+// routesOf are the routes of one name: the exact one, and the wildcard of it and
+// all below. They count from 1 in Routes, 0 is none.
+type routesOf struct{ exact, wildcard int32 }
+
+// depths is a set of numbers of labels; a name has at most 127.
+type depths [2]uint64
+
+func (d *depths) add(n int)      { d[n>>6&1] |= 1 << (n & 63) }
+func (d *depths) has(n int) bool { return d[n>>6&1]&(1<<(n&63)) != 0 }
+
+// labels is how many labels name has.
+func labels(name string) int { return strings.Count(name, ".") + 1 }
 
 // A place is a line and column of a file.
 type place struct{ line, col int32 }
@@ -99,19 +113,19 @@ func (r *Route) normalise() {
 
 // index makes the table of routes that have been checked.
 func index(routes []Route) *Table {
-	t := &Table{
-		Routes:   routes,
-		exact:    make(map[string]int32, len(routes)),
-		wildcard: map[string]int32{},
-		domain:   map[string]int32{},
-	}
-	for i, r := range routes {
-		if suffix, ok := wildcardSuffix(r.Host); ok {
-			t.wildcard[suffix] = int32(i)
+	t := &Table{Routes: routes, names: make(map[string]routesOf, len(routes)), domain: map[string]int32{}}
+	for i := range routes {
+		host := routes[i].Host
+		name, wild := wildcardSuffix(host)
+		of := t.names[name]
+		if wild {
+			of.wildcard = int32(i) + 1
+			t.depths.add(labels(name))
 		} else {
-			t.exact[r.Host] = int32(i)
+			of.exact = int32(i) + 1
 		}
-		if d := registrable(r.Host); d != "" {
+		t.names[name] = of
+		if d := registrable(host); d != "" {
 			if _, ok := t.domain[d]; !ok {
 				t.domain[d] = int32(i)
 			}
@@ -122,20 +136,26 @@ func index(routes []Route) *Table {
 
 // Lookup is the route of a host in canonical form, whatever its path or expiry,
 // nil when there is none: the exact one, else the wildcard with the longest
-// suffix. It costs one map lookup per label of host.
+// suffix. It costs one map lookup for host itself, and one for each of its
+// suffixes that has as many labels as some wildcard.
 func (t *Table) Lookup(host string) *Route {
-	if i, ok := t.exact[host]; ok {
-		return &t.Routes[i]
+	of := t.names[host]
+	if of.exact > 0 {
+		return &t.Routes[of.exact-1]
 	}
-	if isAddress(host) {
+	if t.depths == (depths{}) || isAddress(host) {
 		return nil // a name's wildcard never matches an address
 	}
-	for suffix := host; suffix != ""; suffix = parent(suffix) {
-		if i, ok := t.wildcard[suffix]; ok {
-			return &t.Routes[i]
+	n, suffix := labels(host), host
+	for of.wildcard == 0 {
+		if suffix = parent(suffix); suffix == "" {
+			return nil
+		}
+		if n--; t.depths.has(n) {
+			of = t.names[suffix]
 		}
 	}
-	return nil
+	return &t.Routes[of.wildcard-1]
 }
 
 // Nearest is a route of the same registrable domain as host, which its author

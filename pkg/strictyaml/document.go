@@ -51,8 +51,7 @@ func Document(name string, data []byte, lim Limits) (*yaml.Node, Faults) {
 	}
 	root := doc.Content[0]
 	w := NewWalker(name)
-	c := checker{w, source{data: data, line: 1, col: 1}, lim.Depth}
-	c.check(root, 1)
+	newChecker(w, data, lim.Depth).check(root, 1)
 	if !hasText(root) {
 		w.Fault(root, "the file is empty", "wanted one YAML document")
 	}
@@ -141,7 +140,14 @@ func hasText(root *yaml.Node) bool {
 type checker struct {
 	w     *Walker
 	src   source
+	marks bool // the text has a '!', with which a tag begins
 	depth int
+	seen  keySet
+}
+
+func newChecker(w *Walker, data []byte, depth int) *checker {
+	src := source{data: data, line: 1, col: 1}
+	return &checker{w: w, src: src, marks: bytes.IndexByte(data, '!') >= 0, depth: depth}
 }
 
 func (c *checker) check(n *yaml.Node, depth int) {
@@ -156,7 +162,7 @@ func (c *checker) check(n *yaml.Node, depth int) {
 	if n.Anchor != "" {
 		c.w.Fault(n, "an anchor", "wanted the value without &"+n.Anchor)
 	}
-	if n.Style&yaml.TaggedStyle != 0 || c.src.byteAt(n) == '!' {
+	if n.Style&yaml.TaggedStyle != 0 || c.marks && c.src.byteAt(n) == '!' {
 		c.w.Fault(n, "an explicit tag", "wanted the value without a tag")
 	}
 	if n.Kind == yaml.MappingNode {
@@ -169,7 +175,7 @@ func (c *checker) check(n *yaml.Node, depth int) {
 
 // keys checks the keys of the mapping n.
 func (c *checker) keys(n *yaml.Node) {
-	seen := newKeySet(len(n.Content) / 2)
+	c.seen.reset(len(n.Content) / 2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
 		switch {
@@ -179,7 +185,7 @@ func (c *checker) keys(n *yaml.Node) {
 		case k.Kind != yaml.ScalarNode || k.Tag != "!!str":
 			c.w.Fault(k, "a key that is "+Kind(k), "wanted a name")
 		default:
-			if first := seen.add(k); first != nil {
+			if first := c.seen.add(k); first != nil {
 				c.w.Fault(k, fmt.Sprintf("key %s is repeated (first in line %d)", Quote(k.Value), first.Line), "wanted it once")
 			}
 		}

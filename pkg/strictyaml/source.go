@@ -54,11 +54,12 @@ type keySet struct {
 	m    map[string]*yaml.Node
 }
 
-func newKeySet(n int) *keySet {
+// reset empties s for a mapping of n keys.
+func (s *keySet) reset(n int) {
+	s.list, s.m = s.list[:0], nil
 	if n > 16 {
-		return &keySet{m: make(map[string]*yaml.Node, n)}
+		s.m = make(map[string]*yaml.Node, n)
 	}
-	return &keySet{list: make([]*yaml.Node, 0, n)}
 }
 
 // add returns the earlier node with k's value, or stores k and returns nil.
