@@ -31,7 +31,7 @@ func New(commonName string, now time.Time) (certPEM, keyPEM []byte, err error) {
 		return nil, nil, err
 	}
 	tmpl := &x509.Certificate{
-		SerialNumber:          serial(),
+		SerialNumber:          new(big.Int).SetBytes(serial()),
 		Subject:               pkix.Name{CommonName: commonName},
 		NotBefore:             now.Add(-backdate),
 		NotAfter:              now.Add(authorityLife),
@@ -56,20 +56,20 @@ func encode(kind string, der []byte) []byte {
 }
 
 // serial is 127 random bits: unique without a counter on disk, and within the
-// 20 octets of RFC 5280 §4.1.2.2.
-func serial() *big.Int {
+// 20 octets of RFC 5280 §4.1.2.2. It is positive, and always 16 bytes.
+func serial() []byte {
 	b := make([]byte, 16)
 	rand.Read(b) // never fails since Go 1.24
 	b[0] &= 0x7f
-	b[0] |= 0x40 // never zero, always as long
-	return new(big.Int).SetBytes(b)
+	b[0] |= 0x40
+	return b
 }
 
 // Authority signs leaves. It is safe for several goroutines.
 type Authority struct {
 	cert    *x509.Certificate
 	certPEM []byte
-	key     *ecdsa.PrivateKey
+	mint    *mint
 	leafKey *ecdsa.PrivateKey // one for all leaves, which never leave the proxy
 	chain   [][]byte          // what follows the leaf in a handshake
 	now     func() time.Time
@@ -77,7 +77,7 @@ type Authority struct {
 	refused cache
 }
 
-// How many leaves are kept. One is about 1 KiB.
+// How many leaves are kept. One takes about 800 bytes.
 const (
 	keepAllowed = 10_000
 	keepRefused = 1_000
@@ -88,7 +88,15 @@ func newAuthority(cert *x509.Certificate, key *ecdsa.PrivateKey, now func() time
 	if err != nil {
 		return nil, err
 	}
-	a := &Authority{cert: cert, certPEM: encode("CERTIFICATE", cert.Raw), key: key, leafKey: leafKey, now: now}
+	pattern, err := x509.CreateCertificate(rand.Reader, pattern(), cert, leafKey.Public(), key)
+	if err != nil {
+		return nil, fmt.Errorf("authority certificate: %v", err)
+	}
+	mint, err := newMint(key, pattern)
+	if err != nil {
+		return nil, err
+	}
+	a := &Authority{cert: cert, certPEM: encode("CERTIFICATE", cert.Raw), mint: mint, leafKey: leafKey, now: now}
 	a.allowed.max, a.refused.max = keepAllowed, keepRefused
 	if string(cert.RawSubject) != string(cert.RawIssuer) {
 		a.chain = [][]byte{cert.Raw} // an intermediate, which clients may have to be given

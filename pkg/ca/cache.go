@@ -16,69 +16,67 @@ type cache struct {
 	order list.List                // last asked for in front
 }
 
-// entry is a host's leaf, or the work on it. leaf and err are set before ready
-// is closed.
+// entry is a host's leaf, or the work on it.
 type entry struct {
-	host  string
-	ready chan struct{}
-	leaf  leaf
-	err   error
+	host string
+	leaf leaf
+	work *work // nil when leaf is made
+}
+
+// work is a leaf that is being made. leaf and err are set before done is closed.
+type work struct {
+	done chan struct{}
+	leaf leaf
+	err  error
 }
 
 // get returns the leaf of host, made by sign when there is none that is fresh.
 // Those who ask meanwhile wait for the one that is being made.
 func (c *cache) get(host string, now time.Time, sign func(string, time.Time) (leaf, error)) (*tls.Certificate, error) {
-	e, mine := c.claim(host, now)
-	if !mine {
-		<-e.ready
-		return e.leaf.cert, e.err
+	e, l, w := c.claim(host, now)
+	switch {
+	case w == nil:
+		return l.cert, nil
+	case e == nil:
+		<-w.done
+	default:
+		w.leaf, w.err = sign(host, now)
+		close(w.done)
+		c.settle(e, w)
 	}
-	e.leaf, e.err = sign(host, now)
-	close(e.ready)
-	if e.err != nil {
-		c.drop(e)
-	}
-	return e.leaf.cert, e.err
+	return w.leaf.cert, w.err
 }
 
-// claim returns the entry of host; mine says that it is new and the caller
-// must fill it.
-func (c *cache) claim(host string, now time.Time) (e *entry, mine bool) {
+// claim returns the leaf of host when it is made and fresh, else the work on it;
+// e is not nil when the caller must do the work.
+func (c *cache) claim(host string, now time.Time) (e *entry, l leaf, w *work) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if el, ok := c.hosts[host]; ok {
-		if e := el.Value.(*entry); e.usable(now) {
+		e := el.Value.(*entry)
+		if e.work != nil || e.leaf.fresh(now) {
 			c.order.MoveToFront(el)
-			return e, false
+			return nil, e.leaf, e.work
 		}
 		c.remove(el)
 	}
 	if c.hosts == nil {
 		c.hosts = make(map[string]*list.Element)
 	}
-	e = &entry{host: host, ready: make(chan struct{})}
+	e = &entry{host: host, work: &work{done: make(chan struct{})}}
 	c.hosts[host] = c.order.PushFront(e)
 	if c.order.Len() > c.max {
 		c.remove(c.order.Back())
 	}
-	return e, true
+	return e, leaf{}, e.work
 }
 
-// usable reports that e is still being made or made and fresh.
-func (e *entry) usable(now time.Time) bool {
-	select {
-	case <-e.ready:
-		return e.err == nil && e.leaf.fresh(now)
-	default:
-		return true
-	}
-}
-
-// drop forgets e, unless another has taken its place.
-func (c *cache) drop(e *entry) {
+// settle keeps what w brought, or forgets e when that is an error.
+func (c *cache) settle(e *entry, w *work) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if el, ok := c.hosts[e.host]; ok && el.Value.(*entry) == e {
+	e.leaf, e.work = w.leaf, nil
+	if el, ok := c.hosts[e.host]; ok && w.err != nil && el.Value.(*entry) == e {
 		c.remove(el)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -99,14 +100,14 @@ func TestCacheSignsOnce(t *testing.T) {
 			close(begun)
 		}
 		<-release
-		return leaf{&tls.Certificate{}, start, start.Add(time.Hour)}, nil
+		return leaf{&tls.Certificate{}, start.Unix(), start.Add(time.Hour).Unix()}, nil
 	}
 	results := make(chan *tls.Certificate, askers)
 	ask := func() { cert, _ := c.get("a", start, sign); results <- cert }
 	go ask()
 	<-begun
 	for range askers - 1 {
-		if _, mine := c.claim("a", start); mine {
+		if e, _, _ := c.claim("a", start); e != nil {
 			t.Fatal("claimed twice")
 		}
 		go ask()
@@ -135,7 +136,7 @@ func TestCacheForgetsErrors(t *testing.T) {
 		if calls++; calls == 1 {
 			return leaf{}, errors.New("no")
 		}
-		return leaf{&tls.Certificate{}, start, start.Add(time.Hour)}, nil
+		return leaf{&tls.Certificate{}, start.Unix(), start.Add(time.Hour).Unix()}, nil
 	}
 	if _, err := c.get("a", start, sign); err == nil {
 		t.Error("no error")
@@ -148,7 +149,7 @@ func TestCacheForgetsErrors(t *testing.T) {
 func TestCacheIsBounded(t *testing.T) {
 	c := cache{max: 3}
 	sign := func(string, time.Time) (leaf, error) {
-		return leaf{&tls.Certificate{}, start, start.Add(time.Hour)}, nil
+		return leaf{&tls.Certificate{}, start.Unix(), start.Add(time.Hour).Unix()}, nil
 	}
 	for _, host := range []string{"a", "b", "c", "a", "d"} {
 		c.get(host, start, sign)
@@ -180,18 +181,46 @@ func TestRefusedDisplaceNoAllowed(t *testing.T) {
 	}
 }
 
-func BenchmarkLeafKept(b *testing.B) {
+func BenchmarkLeafCached(b *testing.B) {
 	a, _ := authority(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		a.Leaf("example.com")
-	}
+	b.Run("alone", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			a.Leaf("example.com")
+		}
+	})
+	b.Run("together", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				a.Leaf("example.com")
+			}
+		})
+	})
 }
 
-func BenchmarkLeafNew(b *testing.B) {
+// BenchmarkLeafMint makes a leaf, and also reports what one more costs in memory
+// that is kept.
+func BenchmarkLeafMint(b *testing.B) {
 	a, _ := authority(b)
 	b.ReportAllocs()
 	for b.Loop() {
 		a.sign("example.com", start)
 	}
+	b.StopTimer()
+	const n = 2000
+	before := heapInUse()
+	for i := range n {
+		a.Leaf(fmt.Sprintf("h%d.example.com", i))
+	}
+	b.ReportMetric(float64(heapInUse()-before)/n, "kept-B/leaf")
+	runtime.KeepAlive(a)
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -1,45 +1,45 @@
 package ca
 
 import (
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
-	"net"
+	"math/big"
 	"net/netip"
 	"strings"
 	"time"
 )
 
-// leaf is a signed certificate and the time in which it is handed out.
+// leaf is a signed certificate and the time in which it is handed out, in seconds
+// since 1970.
 type leaf struct {
 	cert        *tls.Certificate
-	from, until time.Time
+	from, until int64
 }
 
-func (l leaf) fresh(now time.Time) bool { return !now.Before(l.from) && now.Before(l.until) }
+func (l leaf) fresh(now time.Time) bool {
+	t := now.Unix()
+	return l.from <= t && t < l.until
+}
 
 // sign makes the leaf of host.
 func (a *Authority) sign(host string, now time.Time) (leaf, error) {
 	if !now.Before(a.cert.NotAfter) {
 		return leaf{}, fmt.Errorf("the authority expired on %s; wanted a valid one", a.cert.NotAfter.Format(time.DateOnly))
 	}
-	tmpl, err := template(host)
-	if err != nil {
+	if err := checkHost(host); err != nil {
 		return leaf{}, err
 	}
 	// Neither outlasts the authority. In its last month a renewed leaf would
 	// end no later than the old one, so that is kept to the end.
-	tmpl.NotBefore = now.Add(-backdate)
-	tmpl.NotAfter = earlier(now.Add(leafLife), a.cert.NotAfter)
+	from, to := now.Add(-backdate), earlier(now.Add(leafLife), a.cert.NotAfter)
 	until := earlier(now.Add(leafLife-renewAhead), a.cert.NotAfter)
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, a.leafKey.Public(), a.key)
+	der, err := a.mint.sign(host, from, to)
 	if err != nil {
 		return leaf{}, fmt.Errorf("leaf for %q: %v", host, err)
 	}
 	chain := append([][]byte{der}, a.chain...)
-	return leaf{&tls.Certificate{Certificate: chain, PrivateKey: a.leafKey}, tmpl.NotBefore, until}, nil
+	return leaf{&tls.Certificate{Certificate: chain, PrivateKey: a.leafKey}, from.Unix(), until.Unix()}, nil
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -49,28 +49,23 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// template is the certificate of host but for its dates.
-func template(host string) (*x509.Certificate, error) {
-	tmpl := &x509.Certificate{
-		SerialNumber:          serial(),
+// pattern is a leaf but for what the mint writes anew; it is never handed out.
+func pattern() *x509.Certificate {
+	return &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
+		DNSNames:              []string{"pattern.invalid"},
 	}
-	// RFC 5280 A.1 allows a CommonName 64 characters. Clients read the SAN
-	// alone (RFC 9110 §4.3.4); x509 marks it critical when there is no subject.
-	if len(host) <= 64 {
-		tmpl.Subject = pkix.Name{CommonName: host}
-	}
+}
+
+// checkHost accepts a canonical name or address.
+func checkHost(host string) error {
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Zone() == "" {
-		tmpl.IPAddresses = []net.IP{ip.Unmap().AsSlice()}
-		return tmpl, nil
+		return nil
 	}
-	if err := checkName(host); err != nil {
-		return nil, err
-	}
-	tmpl.DNSNames = []string{host}
-	return tmpl, nil
+	return checkName(host)
 }
 
 // checkName accepts what SECURITY calls canonical: labels of 1 to 63 of a-z 0-9

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func sec1(t *testing.T, key *ecdsa.PrivateKey) []byte {
 func certify(t *testing.T, key crypto.Signer, change func(*x509.Certificate)) []byte {
 	t.Helper()
 	tmpl := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: "x"}, NotBefore: start, NotAfter: start.Add(48 * time.Hour),
+		SerialNumber: new(big.Int).SetBytes(serial()), Subject: pkix.Name{CommonName: "x"}, NotBefore: start, NotAfter: start.Add(48 * time.Hour),
 		BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	if change != nil {
@@ -133,7 +134,7 @@ func TestIntermediate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tmpl := &x509.Certificate{SerialNumber: serial(), Subject: pkix.Name{CommonName: "y"}, NotBefore: start, NotAfter: start.Add(time.Hour),
+	tmpl := &x509.Certificate{SerialNumber: new(big.Int).SetBytes(serial()), Subject: pkix.Name{CommonName: "y"}, NotBefore: start, NotAfter: start.Add(time.Hour),
 		BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, root, key.Public(), rootKey)
 	if err != nil {
