@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"bottle/pkg/ca"
 	"bottle/pkg/cli"
 	"bottle/pkg/proxy"
 	"bottle/pkg/state"
@@ -130,10 +131,7 @@ func parseUpstream(s string) (*url.URL, error) {
 
 // roots is the trust for origins: the system's roots and those in the file extra.
 func roots(extra string) (*x509.CertPool, error) {
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
+	pool := systemRoots()
 	if extra == "" {
 		return pool, nil
 	}
@@ -145,6 +143,22 @@ func roots(extra string) (*x509.CertPool, error) {
 		return nil, cli.Refusedf("-upstream-ca %s: no certificate in it; wanted PEM", extra)
 	}
 	return pool, nil
+}
+
+// systemRoots reads the system's bundle, one file, where there is one and the
+// environment names no other: x509.SystemCertPool reads each root from its own
+// file besides, which takes longer than all else at the start.
+func systemRoots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	_, file := os.LookupEnv("SSL_CERT_FILE")
+	_, dir := os.LookupEnv("SSL_CERT_DIR")
+	if pem, err := ca.Bundle(); err == nil && !file && !dir && pool.AppendCertsFromPEM(pem) {
+		return pool
+	}
+	if system, err := x509.SystemCertPool(); err == nil {
+		return system
+	}
+	return pool
 }
 
 // listen opens the listener: an address, fd:N for an inherited one, or unix:PATH.

@@ -104,38 +104,35 @@ func (x *exchange) sendBody2(st *h2.Stream) error {
 	}
 	for {
 		awaitContent(x.body)
-		done, err := x.sendPiece2(st)
-		if done {
+		read, wrote := x.sendPiece2(st)
+		switch {
+		case wrote != nil:
+			return wrote
+		case read == io.EOF:
 			return st.End(x.cleanTrailer())
-		}
-		if err != nil {
+		case read != nil:
 			if !x.answered.Load() {
 				x.spoiled.Store(true)
 				st.Reset(h2.Cancel)
 			}
-			return err
+			return read
 		}
 	}
 }
 
-// sendPiece2 copies what is there; done is the content's end.
-func (x *exchange) sendPiece2(st *h2.Stream) (done bool, err error) {
+// sendPiece2 copies what is there, and tells what went wrong on either side.
+func (x *exchange) sendPiece2(st *h2.Stream) (read, wrote error) {
 	buf := bulks.Get().(*[]byte)
 	defer bulks.Put(buf)
-	n, err := x.body.Read((*buf)[:bulkSize])
+	n, read := x.body.Read((*buf)[:bulkSize])
 	if n > 0 {
 		x.sent.Add(int64(n))
-		if _, werr := st.Write((*buf)[:n]); werr != nil {
-			return false, werr
-		}
+		_, wrote = st.Write((*buf)[:n])
 	}
-	switch err {
-	case nil:
-		return false, st.Flush()
-	case io.EOF:
-		return true, nil
+	if wrote == nil && read == nil {
+		wrote = st.Flush()
 	}
-	return false, err
+	return read, wrote
 }
 
 // awaitContent waits where the content's reader can tell that some is there, so
