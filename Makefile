@@ -21,11 +21,21 @@ test: ## all tests, with the real parts that this machine has
 race: ## all tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race -count=1 ./...
 
+interop: ## gRPC, h2spec, net/http and WebSocket of others through the proxy (needs their modules)
+	@cd scripts/interop && go mod download || { echo "interop: the modules of scripts/interop/go.mod cannot be had; GOPROXY is $$(go env GOPROXY)"; exit 1; }
+	cd scripts/interop && go vet ./... && go test -count=1 ./...
+
 fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz-all $(FUZZTIME)
 
-bench: ## benchmarks of the packages
-	go test -run '^$$' -bench . -benchmem ./pkg/...
+bench: bench-packages bench-proxy ## both of the next two, about five minutes
+
+bench-packages: ## benchmarks of the packages
+	go test -run '^$$' -bench . -benchmem -benchtime 0.5s ./pkg/...
+
+bench-proxy: build ## the proxy beside no proxy, nginx, squid, mitmproxy; BENCH= are flags
+	go build $(GOFLAGS) -o bin/ ./scripts/bench
+	bin/bench $(BENCH)
 
 lint: ## gofmt, vet, modules as they were
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
@@ -45,4 +55,4 @@ install: build ## into PREFIX/bin (default /usr/local)
 clean: ## what was built
 	rm -rf bin
 
-.PHONY: help build demo test race fuzz bench lint arrows check install clean
+.PHONY: help build demo test race interop fuzz bench bench-packages bench-proxy lint arrows check install clean

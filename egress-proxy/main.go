@@ -65,7 +65,7 @@ func serve(ctx context.Context, env *cli.Env, hup <-chan os.Signal) error {
 		return err
 	}
 	go table.reloads(p, hup)
-	go debug.FreeOSMemory() // what the start needed
+	time.AfterFunc(200*time.Millisecond, debug.FreeOSMemory) // what the start needed
 	log.Info("listen", "address", ln.Addr().String(), "routes", len(p.Table().Routes), "digest", p.Table().Digest())
 	return serveUntil(ctx, p, ln, log)
 }

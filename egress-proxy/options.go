@@ -145,20 +145,28 @@ func roots(extra string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// systemRoots reads the system's bundle, one file, where there is one and the
-// environment names no other: x509.SystemCertPool reads each root from its own
-// file besides, which takes longer than all else at the start.
+// systemRoots reads the system's bundle, one file: x509.SystemCertPool reads each
+// root from a file of its own besides, which takes longer than all else at the
+// start. As there, SSL_CERT_FILE names another bundle and SSL_CERT_DIR folders; the
+// bundle's own adds nothing to it.
 func systemRoots() *x509.CertPool {
-	pool := x509.NewCertPool()
-	_, file := os.LookupEnv("SSL_CERT_FILE")
-	_, dir := os.LookupEnv("SSL_CERT_DIR")
-	if pem, err := ca.Bundle(); err == nil && !file && !dir && pool.AppendCertsFromPEM(pem) {
+	if dir := os.Getenv("SSL_CERT_DIR"); dir == "" || dir == "/etc/ssl/certs" {
+		pool := x509.NewCertPool()
+		if pem, err := systemBundle(); err == nil && pool.AppendCertsFromPEM(pem) {
+			return pool
+		}
+	}
+	if pool, err := x509.SystemCertPool(); err == nil {
 		return pool
 	}
-	if system, err := x509.SystemCertPool(); err == nil {
-		return system
+	return x509.NewCertPool()
+}
+
+func systemBundle() ([]byte, error) {
+	if file := os.Getenv("SSL_CERT_FILE"); file != "" {
+		return os.ReadFile(file)
 	}
-	return pool
+	return ca.Bundle()
 }
 
 // listen opens the listener: an address, fd:N for an inherited one, or unix:PATH.

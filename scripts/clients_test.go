@@ -19,7 +19,7 @@ func TestClients(t *testing.T) {
 	const python = `import sys, urllib.request, urllib.error
 try: print(urllib.request.urlopen("https://HOST/").read().decode())
 except urllib.error.HTTPError as e: sys.exit("%d %s" % (e.code, e.read().decode()))`
-	clients := []struct{ name, program, script, want string }{
+	clients := []client{
 		{"curl http1.1", "curl", "curl -sS --fail-with-body --http1.1 -w '%{http_version}' https://HOST/", "hello from allowed.test\n1.1"},
 		{"curl http2", "curl", "curl -sS --fail-with-body --http2 -w '%{http_version}' https://HOST/", "hello from allowed.test\n2"},
 		{"git", "git", "rm -rf clone && git clone -q https://HOST/git/repo.git clone && cat clone/file && git -C clone log --format=%s", "a file by way of the proxy\none\n"},
@@ -32,19 +32,7 @@ except urllib.error.HTTPError as e: sys.exit("%d %s" % (e.code, e.read().decode(
 	asEach(t, func(t *testing.T, op *operator) {
 		for _, c := range clients {
 			t.Run(c.name, func(t *testing.T) {
-				op := op.with(t)
-				have := "command -v " + c.program + " >/dev/null || exit 77\n"
-				r := op.inside(have + strings.ReplaceAll(c.script, "HOST", "allowed.test"))
-				if r.code == missing {
-					t.Skipf("%s is not installed where a bottle sees it", c.program)
-				}
-				if r.code != 0 || !strings.Contains(r.out, c.want) {
-					t.Errorf("an allowed host: wanted %q; got %v", c.want, r)
-				}
-				r = op.inside(have + strings.ReplaceAll(c.script, "HOST", "refused.test"))
-				if r.code == 0 || !strings.Contains(r.out+r.errors, notAllowed("refused.test")) {
-					t.Errorf("another host: wanted the proxy's refusal; got %v", r)
-				}
+				op.with(t).tries(c)
 			})
 		}
 		for _, r := range op.origin.requests() {
@@ -53,6 +41,28 @@ except urllib.error.HTTPError as e: sys.exit("%d %s" % (e.code, e.read().decode(
 			}
 		}
 	})
+}
+
+// A client is a program that people have, and what it prints of an allowed host.
+type client struct{ name, program, script, want string }
+
+// tries runs the script in a bottle, for a host that is allowed and for one that
+// is not.
+func (op *operator) tries(c client) {
+	t := op.t
+	t.Helper()
+	have := "command -v " + c.program + " >/dev/null || exit 77\n"
+	r := op.inside(have + strings.ReplaceAll(c.script, "HOST", "allowed.test"))
+	if r.code == missing {
+		t.Skipf("%s is not installed where a bottle sees it, or not with what this needs", c.program)
+	}
+	if r.code != 0 || !strings.Contains(r.out, c.want) {
+		t.Errorf("an allowed host: wanted %q; got %v", c.want, r)
+	}
+	r = op.inside(have + strings.ReplaceAll(c.script, "HOST", "refused.test"))
+	if r.code == 0 || !strings.Contains(r.out+r.errors, notAllowed("refused.test")) {
+		t.Errorf("another host: wanted the proxy's refusal; got %v", r)
+	}
 }
 
 // TestPush has git push through the proxy, which adds the credential that the

@@ -24,11 +24,14 @@ import (
 var originHosts = []string{"allowed.test", "refused.test", "new.test", "credential.test", "short.test"}
 
 // An origin is a server with TLS and an authority of its own on loopback:
-// /git/ is git's http-backend, /goproxy/ a module proxy, the rest says hello.
+// /git/ is git's http-backend, /goproxy/ a module proxy, /upload counts what it
+// is sent, /ws is a WebSocket, the rest says hello.
 type origin struct {
 	ca   []byte
 	addr string
 	open atomic.Int64 // connections
+
+	chunked atomic.Int64 // requests of git's whose content had no length
 
 	mu   sync.Mutex
 	seen []string // "METHOD host path Authorization"
@@ -52,8 +55,10 @@ func newOrigin(t *testing.T) *origin {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", o.hello)
 	mux.HandleFunc("/goproxy/", goproxy)
+	mux.HandleFunc("/upload", upload)
+	mux.HandleFunc("/ws", greet)
 	if git := gitBackend(t); git != nil {
-		mux.Handle("/git/", git)
+		mux.Handle("/git/", o.whole(git))
 	}
 	srv := &http.Server{Handler: o.noted(mux), TLSConfig: &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if h.ServerName == "" {

@@ -59,9 +59,21 @@ func TestGoClientEcho(t *testing.T) {
 // echo sends the content back as it comes, and how much it was as a trailer.
 func echo(s *Stream) {
 	s.Respond(200, nil, false)
-	n, err := io.Copy(struct{ io.Writer }{s}, struct{ io.Reader }{s})
-	if err != nil {
-		return
+	s.Flush()
+	buf, n := make([]byte, 32<<10), 0
+	for {
+		m, err := s.Read(buf)
+		n += m
+		if _, werr := s.Write(buf[:m]); werr != nil {
+			return
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return
+		}
+		s.Flush()
 	}
 	s.End(http1.Header{{Name: "X-Bytes", Value: fmt.Sprint(n)}})
 }
