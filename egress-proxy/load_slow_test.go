@@ -48,7 +48,8 @@ func loadSlow(t *testing.T, program string) {
 	if open, _ := l.metric(t, "egress_proxy_connections"); open < n {
 		t.Errorf("%d connections are open; wanted all %d slow ones", open, n)
 	}
-	within(t, "VmRSS in MiB above the start", float64(l.status(t, "VmRSS")-before)/1024, 64)
+	grown := settles(func() int { return l.status(t, "VmRSS") - before }, 64<<10)
+	within(t, "VmRSS in MiB above the start", float64(grown)/1024, 64)
 }
 
 // dripping is a connection on which a byte at a time is sent.

@@ -20,6 +20,7 @@
 //	guard.go     the bounds: floods, resets, stalls, idleness
 //	stream.go    a stream: its states, deadlines and end
 //	receive.go   Read: content received and not yet taken
+//	await.go     waiting for content without a buffer to read it into
 //	send.go      Respond, Write, End: what a stream sends
 //	encode.go    a Head becomes HEADERS
 //	flow.go      the windows of both directions

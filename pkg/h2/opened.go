@@ -9,7 +9,9 @@ func (c *conn) fromClient(f frame) error {
 	case s != nil:
 		err = c.trailers(s, f)
 	case f.id <= c.lastID:
-		err = c.strayHead(f.id)
+		if err = c.strayHead(f.id); err == nil {
+			err = c.idleFrame()
+		}
 	default:
 		s, err = c.opened(f)
 		c.mu.Unlock()
@@ -122,8 +124,11 @@ func (c *conn) trailers(s *Stream, f frame) error {
 	if e := c.in.trailer(); e != nil {
 		return c.streamError(s, e)
 	}
-	s.trailer = c.in.takeTrailer()
-	return c.endRemote(s)
+	err := c.endRemote(s)
+	if s.ended {
+		s.trailer = c.in.takeTrailer()
+	}
+	return err
 }
 
 // fromServer takes a head that a server sent.
@@ -135,7 +140,10 @@ func (c *conn) fromServer(f frame) error {
 	case s == nil && c.isIdle(f.id):
 		return connError(ProtocolError, "HEADERS on an idle stream")
 	case s == nil:
-		return c.strayHead(f.id)
+		if err := c.strayHead(f.id); err != nil {
+			return err
+		}
+		return c.idleFrame()
 	case s.headed:
 		return c.trailers(s, f)
 	case c.in.tooLong():

@@ -58,7 +58,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 	}
 	sent := 0
 	for sent < len(p) {
-		if err := s.window1(); err != nil {
+		if err := s.awaitWindow(); err != nil {
 			return sent, err
 		}
 		if err := s.room(1 << 10); err != nil {
@@ -69,8 +69,8 @@ func (s *Stream) Write(p []byte) (int, error) {
 	return sent, s.writable()
 }
 
-// window1 waits until both windows take a byte; locked.
-func (s *Stream) window1() error {
+// awaitWindow waits until both windows take a byte; locked.
+func (s *Stream) awaitWindow() error {
 	for {
 		if err := s.writable(); err != nil {
 			return err

@@ -17,6 +17,9 @@ func NewServer(c net.Conn, cfg Config, handle func(*Stream)) *ServerConn {
 	s := &ServerConn{}
 	s.handle = handle
 	s.init(c, cfg.orDefault(250), false)
+	s.mu.Lock()
+	s.sendSettings() // they are to go before all else, a GOAWAY too
+	s.mu.Unlock()
 	return s
 }
 
@@ -26,7 +29,6 @@ func NewServer(c net.Conn, cfg Config, handle func(*Stream)) *ServerConn {
 // HTTP/2.
 func (s *ServerConn) Serve() error {
 	s.mu.Lock()
-	s.sendSettings()
 	s.kick()
 	s.mu.Unlock()
 	err := s.end(s.readFrames())

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bufio"
+	"bytes"
 	"strconv"
 	"strings"
 )
@@ -61,6 +62,22 @@ func (r *Request) Read(br *bufio.Reader, lim Limits) error {
 		return e
 	}
 	return nil
+}
+
+// Plausible reports whether the beginning of a head may become one that Read
+// accepts, as far as Read judges it before the rest has come: by its first byte
+// and its request line.
+func Plausible(head []byte) bool {
+	var r Request
+	if len(head) == 0 || r.begins(head[0]) != nil {
+		return false
+	}
+	end := bytes.IndexByte(head, '\n')
+	if end < 0 {
+		return true
+	}
+	line, e := chopCRLF(head[:end+1])
+	return e == nil && r.line(string(line)) == nil
 }
 
 // begins refuses what TLS and other protocols start with; they may never send a

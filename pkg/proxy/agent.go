@@ -29,6 +29,7 @@ type agentConn struct {
 	dest   *target   // what the CONNECT named; nil before one
 	sniErr error     // the ClientHello named another host
 	due    time.Time // the deadline of reads, where it is known
+	head   time.Time // the deadline of a head that comes slowly
 	idle   atomic.Bool
 	h2     atomic.Pointer[h2.ServerConn] // once the agent speaks HTTP/2
 
@@ -41,7 +42,7 @@ type agentConn struct {
 func newAgentConn(p *Proxy, c net.Conn, release func()) *agentConn {
 	a := &agentConn{p: p, sock: newSocket(c), proto: "http/1.1", release: release}
 	a.sock.agent = a
-	a.use(a.sock)
+	a.Conn, a.in.Reader = a.sock, a.sock
 	return a
 }
 
@@ -86,19 +87,32 @@ func (s *serving) drop() {
 	servings.Put(s)
 }
 
-// source is a reader with, at times, one byte in front of it.
+// source is a reader with, at times, some bytes in front of it.
 type source struct {
 	io.Reader
-	first [1]byte
-	has   bool
+	ahead []byte
+	next  [64]byte // of wait
 }
 
 func (s *source) Read(p []byte) (int, error) {
-	if s.has && len(p) > 0 {
-		p[0], s.has = s.first[0], false
-		return 1, nil
+	if len(s.ahead) == 0 {
+		return s.Reader.Read(p)
 	}
-	return s.Reader.Read(p)
+	n := copy(p, s.ahead)
+	if s.ahead = s.ahead[n:]; len(s.ahead) == 0 {
+		s.ahead = nil
+	}
+	return n, nil
+}
+
+// wait reads a few bytes, with little room.
+func (s *source) wait() error {
+	n, err := s.Reader.Read(s.next[:])
+	if n > 0 {
+		s.ahead = append(s.ahead, s.next[:n]...)
+		return nil
+	}
+	return err
 }
 
 // Close cuts the connection. Any goroutine may call it.
@@ -115,13 +129,25 @@ func (a *agentConn) finish() {
 	a.release()
 }
 
-// run serves the connection until it ends or dozes.
-func (a *agentConn) run() {
-	// Each takes over with a stack that is small again.
-	switch a.serve() {
+// outcome is how serving a connection went.
+type outcome int
+
+const (
+	over     outcome = iota
+	dozing           // nothing came for a while
+	inTunnel         // a CONNECT was accepted
+	inHTTP2          // so was HTTP/2 inside
+)
+
+// proceed goes on after serve. Who takes over does so on a goroutine of its own,
+// with a stack that is small again.
+func (a *agentConn) proceed(how outcome) {
+	switch how {
 	case dozing:
 		a.noBuffers()
 		go a.doze()
+	case inTunnel:
+		go a.tunnel()
 	case inHTTP2:
 		go func() {
 			a.serve2()
@@ -132,25 +158,15 @@ func (a *agentConn) run() {
 	}
 }
 
-// outcome is how serving a connection went.
-type outcome int
-
-const (
-	over    outcome = iota
-	dozing          // idle for a while; doze takes over
-	inHTTP2         // serve2 takes over
-)
-
 // serve reads requests until the connection ends, or a CONNECT takes it over,
-// or none comes for a while.
+// or nothing comes for a while.
 func (a *agentConn) serve() outcome {
 	for {
-		ready, how := a.await()
-		if !ready {
+		if ready, how := a.await(); !ready {
 			return how
 		}
-		if !a.readRequest() {
-			return over
+		if ready, how := a.readRequest(); !ready {
+			return how
 		}
 		if a.req.Method == "CONNECT" && a.dest == nil {
 			return a.connect()
@@ -161,14 +177,14 @@ func (a *agentConn) serve() outcome {
 	}
 }
 
-// dozeAfter is how long an idle connection keeps its buffers.
+// dozeAfter is how long a connection on which nothing comes keeps its buffers.
 const dozeAfter = 100 * time.Millisecond
 
 // await waits for the first byte of a request. Without one how tells what
 // becomes of the connection.
 func (a *agentConn) await() (ready bool, how outcome) {
-	if a.br.Buffered() == 0 {
-		// The deadline is moved at most twice a second: it costs a timer.
+	if a.br.Buffered() == 0 && a.in.ahead == nil {
+		// The deadline is moved when a quarter is gone: it costs a timer.
 		now, soon := time.Now(), min(dozeAfter, a.p.Limits.Idle)
 		if left := a.due.Sub(now); left > soon || left < soon*3/4 {
 			a.setDue(now.Add(soon))
@@ -195,38 +211,48 @@ func (a *agentConn) setDue(t time.Time) {
 	a.SetReadDeadline(t)
 }
 
-// doze waits for the first byte with nothing but that byte's room.
+// doze waits with next to no room: for the first bytes of a request, or for the
+// rest of a head that comes slowly.
 func (a *agentConn) doze() {
-	a.setDue(time.Now().Add(a.p.Limits.Idle - dozeAfter))
-	a.idle.Store(true)
-	n := 0
-	if !a.p.drain.Load() {
-		n, _ = a.Conn.Read(a.in.first[:])
+	idle := a.in.ahead == nil
+	if idle {
+		a.setDue(time.Now().Add(a.p.Limits.Idle))
+	} else {
+		a.setDue(a.head)
+	}
+	a.idle.Store(idle)
+	var err error
+	if !idle || !a.p.drain.Load() {
+		err = a.in.wait()
+	}
+	for !idle && err == nil && isHeadToCome(a.in.ahead) {
+		err = a.in.wait()
 	}
 	a.idle.Store(false)
-	a.due = time.Time{}
-	if n == 0 {
+	if idle && a.in.ahead == nil {
 		a.finish()
 		return
 	}
-	a.in.has = true
-	a.buffers()
-	a.run()
+	if err == nil {
+		a.due = time.Time{}
+	}
+	a.buffers() // what went wrong shows again when the head is read
+	a.proceed(a.serve())
 }
 
 // readRequest reads a request's head into a.req. What is no acceptable HTTP is
 // answered with its status, logged, and the connection is over: nobody can tell
 // where the next request would begin (RFC 9112 §9.6).
-func (a *agentConn) readRequest() bool {
-	if b, _ := a.br.Peek(a.br.Buffered()); !bytes.Contains(b, endOfHead) {
-		a.setDue(time.Now().Add(a.p.Limits.HeadTime))
-		defer func() { a.due = time.Time{} }() // it is not one for await
+func (a *agentConn) readRequest() (ready bool, how outcome) {
+	if !a.awaitHead() {
+		return false, dozing
 	}
+	a.head = time.Time{}
 	err := a.req.Read(a.br, a.p.Limits.Head)
 	var bad *http1.Error
 	switch {
 	case err == nil:
-		return true
+		return true, over
 	case errors.As(err, &bad):
 		a.refuseHead(bad.Status, bad.Msg)
 	case timedOut(err):
@@ -234,7 +260,51 @@ func (a *agentConn) readRequest() bool {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		a.refuseHead(400, "the connection ended within the head of a request")
 	}
-	return false
+	return false, over
+}
+
+// longHead is the length from which a head is waited for with buffers, and
+// headPause how long a shorter one may pause before it is waited for without.
+const longHead, headPause = 4 << 10, 2 * time.Millisecond
+
+// isHeadToCome tells whether b is the beginning of a head of which more must come,
+// and not too long to wait for without buffers.
+func isHeadToCome(b []byte) bool {
+	return !bytes.Contains(b, endOfHead) && http1.Plausible(b) && len(b) < longHead
+}
+
+// awaitHead waits until the head is here, or as much of it as tells that it will
+// not do. It is false when it comes so slowly that doze takes over.
+func (a *agentConn) awaitHead() bool {
+	for {
+		a.br.Peek(1)
+		b, _ := a.br.Peek(a.br.Buffered())
+		if bytes.Contains(b, endOfHead) || !http1.Plausible(b) {
+			return true
+		}
+		now := time.Now()
+		if a.head.IsZero() {
+			a.head = now.Add(a.p.Limits.HeadTime)
+		}
+		if len(b) >= longHead || !now.Before(a.head) {
+			a.setDue(a.head)
+			return true
+		}
+		soon := now.Add(headPause)
+		if a.head.Before(soon) {
+			soon = a.head
+		}
+		a.setDue(soon)
+		if _, err := a.br.Peek(len(b) + 1); err != nil {
+			if !timedOut(err) {
+				return true
+			}
+			if time.Now().Before(a.head) {
+				a.in.ahead = bytes.Clone(b)
+				return false
+			}
+		}
+	}
 }
 
 var endOfHead = []byte("\r\n\r\n")

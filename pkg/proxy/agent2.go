@@ -188,5 +188,9 @@ func (r *reply2) end(trailer http1.Header) error {
 	return r.s.End(trailer)
 }
 
-// abort leaves the stream without an end: it is reset when its handler returns.
-func (r *reply2) abort() { r.s.Reset(h2.InternalError) }
+// abort sends what there is and then resets the stream.
+func (r *reply2) abort() {
+	r.s.SetWriteDeadline(time.Now().Add(time.Second))
+	r.s.Flush()
+	r.s.Reset(h2.InternalError)
+}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto/tls"
 	"time"
 
@@ -8,10 +9,9 @@ import (
 	"bottle/pkg/route"
 )
 
-// connect accepts a CONNECT and serves what comes through it. It is accepted
-// even for a host that no route names, since clients show the body of an answer
-// inside TLS and not that of an answer to CONNECT. Nothing is resolved or
-// dialled before a request inside was decided.
+// connect accepts a CONNECT. It is accepted even for a host that no route names,
+// since clients show the body of an answer inside TLS and not that of an answer to
+// CONNECT. Nothing is resolved or dialled before a request inside was decided.
 func (a *agentConn) connect() outcome {
 	dest, err := connectTarget(&a.req)
 	if err != nil {
@@ -23,26 +23,59 @@ func (a *agentConn) connect() outcome {
 	if _, err := a.Conn.Write(established); err != nil {
 		return over
 	}
-	first, err := a.br.Peek(1)
-	if err != nil {
-		return over // the agent sent nothing; whatever speaks first there stays silent
-	}
-	const handshake = 0x16 // the TLS record type, RFC 8446 §5.1
-	switch {
-	case first[0] == handshake:
-		return a.throughTLS()
-	case dest.port == 80 && http1.ValidToken(string(first)):
-		// Node's fetch sends CONNECT host:80 with plain HTTP inside.
-		a.dest.scheme = "http"
-		a.dest.name = a.dest.authority()
-		a.SetDeadline(time.Time{})
-		return a.serve()
-	}
-	a.refuseRaw(first[0])
-	return over
+	early, _ := a.br.Peek(a.br.Buffered())
+	a.in.ahead = append(bytes.Clone(early), a.in.ahead...)
+	a.noBuffers()
+	return inTunnel
 }
 
 var established = []byte("HTTP/1.1 200 Connection Established\r\n\r\n")
+
+// tunnel serves what comes through an accepted CONNECT, once it is known what it
+// is.
+func (a *agentConn) tunnel() {
+	if len(a.in.ahead) == 0 && a.in.wait() != nil {
+		a.finish() // the agent sent nothing; whatever speaks first there stays silent
+		return
+	}
+	const handshake = 0x16 // the TLS record type, RFC 8446 §5.1
+	first := a.in.ahead[0]
+	switch {
+	case first == handshake:
+		a.proceed(a.throughTLS())
+	case a.dest.port == 80 && http1.ValidToken(string(first)):
+		// Node's fetch sends CONNECT host:80 with plain HTTP inside.
+		a.buffers()
+		a.dest.scheme = "http"
+		a.dest.name = a.dest.authority()
+		a.SetDeadline(time.Time{})
+		a.proceed(a.serve())
+	default:
+		a.buffers()
+		a.refuseRaw(first)
+		a.finish()
+	}
+}
+
+// awaitHello waits until the first TLS record is here, or its deadline is over:
+// with less room than crypto/tls would.
+func (a *agentConn) awaitHello() {
+	const header, long = 5, 4 << 10
+	for b := a.in.ahead; len(b) < header || len(b) < header+(int(b[3])<<8|int(b[4])) && len(b) < long; b = a.in.ahead {
+		if !a.readHere() && a.in.wait() != nil {
+			return // it shows again in the handshake
+		}
+	}
+}
+
+// readHere takes what has come, without waiting.
+func (a *agentConn) readHere() bool {
+	buf := bulks.Get().(*[]byte)
+	defer bulks.Put(buf)
+	n, _ := a.sock.readNow((*buf)[:4<<10])
+	a.in.ahead = append(a.in.ahead, (*buf)[:n]...)
+	return n > 0
+}
 
 // connectTarget is the destination that a CONNECT names, in its target and
 // nowhere else.
@@ -102,12 +135,12 @@ func (a *agentConn) throughTLS() outcome {
 	a.dest.scheme = "https"
 	a.dest.name = a.dest.authority()
 	if r := a.p.table.Load().Lookup(a.dest.host); r != nil && r.TLS == route.Passthrough && a.dest.host != MagicHost {
+		a.buffers()
 		a.passthrough(r)
 		return over
 	}
-	early, _ := a.br.Peek(a.br.Buffered())
-	a.sock.unread(early)
-	a.noBuffers()
+	a.awaitHello()
+	a.sock.early, a.in.ahead = a.in.ahead, nil
 	inner := tls.Server(a.sock, a.p.tls)
 	if err := inner.Handshake(); err != nil {
 		a.logHandshake(err)

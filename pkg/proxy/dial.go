@@ -100,7 +100,7 @@ func notOurs(authority []byte) func(tls.ConnectionState) error {
 
 // dial connects to dest, and for https ends with TLS verified for dest.host. With
 // h2 the origin may choose HTTP/2, which the connection's proto then says.
-// Every error is a *fault or the end of ctx.
+// Every error is a *fault, the end of ctx or errOnly2.
 func (d *dialer) dial(ctx context.Context, dest target, key string, h2 bool) (*upConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.p.Limits.Dial)
 	defer cancel()
@@ -119,6 +119,9 @@ func (d *dialer) dial(ctx context.Context, dest target, key string, h2 bool) (*u
 		t := tls.Client(sock, cfg)
 		if err := t.HandshakeContext(ctx); err != nil {
 			raw.Close()
+			if !h2 && strings.Contains(err.Error(), noCommonProtocol) {
+				return nil, errOnly2
+			}
 			return nil, d.explain(ctx, dest, err)
 		}
 		u.Conn = t
@@ -130,6 +133,10 @@ func (d *dialer) dial(ctx context.Context, dest target, key string, h2 bool) (*u
 	u.last = d.p.Upstream != nil
 	return u, nil
 }
+
+// noCommonProtocol is how crypto/tls spells the alert no_application_protocol
+// (RFC 7301 §3.2), for which it has no name.
+const noCommonProtocol = "tls: no application protocol"
 
 // reach makes the TCP connection or the tunnel.
 func (d *dialer) reach(ctx context.Context, dest target) (net.Conn, error) {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"time"
@@ -36,19 +37,15 @@ func (x *exchange) forward(h http1.Header) {
 // common. The error is that of finding a connection.
 func (x *exchange) forwardBy(h http1.Header, ws bool) (again bool, err error) {
 	if _, http2 := x.reply.(*reply2); http2 && x.dest.scheme == "https" {
-		s, err := x.getSession()
-		if err != nil {
-			return false, err
-		}
-		if s != nil {
-			again, err := x.forward2(s, h)
-			x.p.sessions.release(s)
-			if !errors.Is(err, h2.ErrNotExtended) {
-				return again, err
-			}
+		again, err := x.tryForward2(h)
+		if !errors.Is(err, errOnly1) {
+			return again, err
 		}
 	}
 	up, err := x.p.pool.get(x, ws)
+	if errors.Is(err, errOnly2) && !ws {
+		return x.tryForward2(h)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -67,6 +64,28 @@ func (x *exchange) forwardBy(h http1.Header, ws bool) (again bool, err error) {
 	}
 	up.finish()
 	return false, nil
+}
+
+var (
+	errOnly1 = errors.New("the origin speaks HTTP/1.1 only")
+	errOnly2 = errors.New("the origin speaks HTTP/2 only")
+)
+
+// tryForward2 forwards in HTTP/2, or returns errOnly1.
+func (x *exchange) tryForward2(h http1.Header) (again bool, err error) {
+	s, err := x.getSession()
+	if err != nil {
+		return false, err
+	}
+	if s == nil {
+		return false, errOnly1
+	}
+	defer x.p.sessions.release(s)
+	again, err = x.forward2(s, h)
+	if errors.Is(err, h2.ErrNotExtended) {
+		err = errOnly1
+	}
+	return again, err
 }
 
 // forward1 is the exchange with the origin in HTTP/1.1. It tells whether both
@@ -100,6 +119,10 @@ func (x *exchange) receive(up *upConn, ws bool) error {
 	resp, err := x.readHead(up)
 	if err == nil && x.spoiled.Load() {
 		err = errAgentBody // the answer to half a request
+	}
+	if err == nil && x.ws != nil && resp.Status/100 == 2 {
+		// To the agent any 2xx would open the WebSocket (RFC 8441 §5).
+		err = &fault{502, codeUpstream, fmt.Sprintf("host '%s' answered %d to a WebSocket handshake; wanted 101", x.dest.host, resp.Status)}
 	}
 	if err == nil && resp.Status != 101 && !x.startAnswer() {
 		err = x.wasCut()

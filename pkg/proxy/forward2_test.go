@@ -277,3 +277,42 @@ func acceptEcho(c net.Conn) {
 		acceptKey(req.Header.Get("Sec-WebSocket-Key"))+"\r\n\r\nfirst")
 	io.Copy(c, br)
 }
+
+// An origin that refuses HTTP/1.1 in the handshake is spoken to in HTTP/2, for
+// an agent of HTTP/1.1 too.
+func TestOnlyHTTP2(t *testing.T) {
+	w := newWorld(t, "routes: []", nil)
+	ln := &count{Listener: listen(t)}
+	cfg := serverTLS(t, w.origins.Leaf, "yes.test")
+	cfg.NextProtos = []string{"h2"}
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				if ln.n.Load() == 1 {
+					c.Read(make([]byte, 100))
+					c.Write([]byte{21, 3, 3, 0, 2, 2, 120}) // the alert no_application_protocol
+					c.Close()
+					return
+				}
+				h2.NewServer(tls.Server(c, cfg), h2.Config{}, func(s *h2.Stream) {
+					b, _ := io.ReadAll(s)
+					s.Respond(200, nil, false)
+					s.Write(b)
+					s.End(http1.Header{{Name: "last", Value: "word"}})
+				}).Serve()
+			}()
+		}
+	}()
+	w.routes("routes: [{host: yes.test, ports: [%d]}]", portOf(ln))
+	r, err := w.client(false).Post(fmt.Sprintf("https://yes.test:%d", portOf(ln)), "", strings.NewReader("content"))
+	if b := text(t, r, err); b != "content" || r.ProtoMajor != 1 || r.Trailer.Get("Last") != "word" {
+		t.Errorf("%s %q %v", r.Status, b, r.Trailer)
+	}
+	if l := w.wantLines(1)[0]; l.AgentProto != "http/1.1" || l.UpstreamProto != "h2" {
+		t.Errorf("%+v", l)
+	}
+}

@@ -38,7 +38,7 @@ func (p *Proxy) serveConn(c net.Conn, release func()) {
 	p.conns[a] = struct{}{}
 	p.mu.Unlock()
 	p.count.conns.Add(1)
-	a.run()
+	a.doze()
 }
 
 // watchExpiry cuts the exchanges of routes that end while they run.

@@ -9,8 +9,10 @@ import (
 	"bottle/pkg/h2"
 )
 
-// sessions are the HTTP/2 connections to origins, which many exchanges share.
-// The zero value is ready.
+// sessions are the HTTP/2 connections to origins. The exchanges of one
+// connection of the agent's share one, as they would without a proxy; those of
+// others never do at the same time, so that no agent's slow stream takes the
+// connection's window from another's. The zero value is ready.
 type sessions struct {
 	mu    sync.Mutex
 	hosts map[string]*origin2
@@ -20,8 +22,8 @@ type sessions struct {
 // origin2 is what is known of one destination.
 type origin2 struct {
 	list  []*session
-	dial  *dialing  // nil when none is under way
-	only1 time.Time // when it chose HTTP/1.1
+	dials map[*agentConn]*dialing // those under way
+	only1 time.Time               // when it chose HTTP/1.1
 }
 
 // dialing is a connection being made, for all who wait for it.
@@ -33,7 +35,8 @@ type dialing struct {
 // session is one HTTP/2 connection.
 type session struct {
 	*h2.Client
-	host  *origin2 // nil for one that is not kept
+	host  *origin2   // nil for one that is not kept
+	agent *agentConn // whose exchanges it serves
 	uses  int
 	timer *time.Timer
 }
@@ -51,7 +54,7 @@ func (x *exchange) getSession() (*session, error) {
 	defer done()
 	key := string(appendKey(nil, x.dest))
 	for {
-		s, d := x.p.sessions.find(key, x.p, x.dest)
+		s, d := x.p.sessions.find(key, x)
 		if d == nil {
 			return s, nil
 		}
@@ -68,24 +71,39 @@ func (x *exchange) getSession() (*session, error) {
 
 // find returns a session that has room, or neither when the destination speaks
 // HTTP/1.1, or what to wait for.
-func (ss *sessions) find(key string, p *Proxy, dest target) (*session, *dialing) {
+func (ss *sessions) find(key string, x *exchange) (*session, *dialing) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	o := ss.host(key)
-	for _, s := range o.list {
-		if s.Usable() && uint32(s.uses) < sessionStreams {
-			ss.use(s)
-			return s, nil
-		}
+	if s := o.pick(x.a); s != nil {
+		ss.use(s, x.a)
+		return s, nil
 	}
 	if time.Since(o.only1) < remember1 {
 		return nil, nil
 	}
-	if o.dial == nil {
-		o.dial = &dialing{done: make(chan struct{})}
-		go ss.open(o, o.dial, p, dest, key)
+	d := o.dials[x.a]
+	if d == nil {
+		d = &dialing{done: make(chan struct{})}
+		o.dials[x.a] = d
+		go ss.open(o, d, x.a, x.dest, key)
 	}
-	return nil, o.dial
+	return nil, d
+}
+
+// pick is the session that serves the agent's connection already, else an idle
+// one.
+func (o *origin2) pick(a *agentConn) (idle *session) {
+	for _, s := range o.list {
+		switch {
+		case !s.Usable() || s.uses >= sessionStreams:
+		case s.uses == 0:
+			idle = s
+		case s.agent == a:
+			return s
+		}
+	}
+	return idle
 }
 
 // sessionStreams is how many exchanges share a session at once: the least that
@@ -93,12 +111,14 @@ func (ss *sessions) find(key string, p *Proxy, dest target) (*session, *dialing)
 const sessionStreams = 100
 
 // open makes a connection to a destination.
-func (ss *sessions) open(o *origin2, d *dialing, p *Proxy, dest target, key string) {
+func (ss *sessions) open(o *origin2, d *dialing, a *agentConn, dest target, key string) {
+	p := a.p
 	u, err := p.dial.dial(context.Background(), dest, key, true)
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	defer close(d.done)
-	o.dial, d.err = nil, err
+	delete(o.dials, a)
+	d.err = err
 	switch {
 	case err != nil:
 	case u.proto != "h2":
@@ -151,16 +171,17 @@ func (ss *sessions) host(key string) *origin2 {
 		ss.hosts = map[string]*origin2{}
 	}
 	if len(ss.hosts) > 4*idleInAll {
-		maps.DeleteFunc(ss.hosts, func(_ string, o *origin2) bool { return len(o.list) == 0 && o.dial == nil })
+		maps.DeleteFunc(ss.hosts, func(_ string, o *origin2) bool { return len(o.list) == 0 && len(o.dials) == 0 })
 	}
-	o := new(origin2)
+	o := &origin2{dials: map[*agentConn]*dialing{}}
 	ss.hosts[key] = o
 	return o
 }
 
-// use takes s for an exchange; locked.
-func (ss *sessions) use(s *session) {
+// use takes s for an exchange of the agent's connection; locked.
+func (ss *sessions) use(s *session, a *agentConn) {
 	if s.uses == 0 {
+		s.agent = a
 		s.timer.Stop()
 		ss.idle--
 	}
@@ -192,6 +213,7 @@ func (ss *sessions) release(s *session) {
 		ss.drop(s)
 		return
 	}
+	s.agent = nil
 	ss.idle++
 	ss.rest(s)
 }

@@ -19,6 +19,7 @@ type socket struct {
 	agent *agentConn // on the agent's leg
 
 	// Reading.
+	early   []byte  // what comes before the connection's own
 	bulk    bool    // read ahead
 	ahead   *[]byte // what was read ahead is (*ahead)[r:w]; nil when that is nothing
 	r, w    int
@@ -50,18 +51,14 @@ const bulkSize = 64 << 10
 // bulks are the buffers for bulk on its way. One is held only while bytes move.
 var bulks = sync.Pool{New: func() any { b := make([]byte, 0, bulkSize+1<<10); return &b }}
 
-// unread puts b in front of what comes from the connection.
-func (s *socket) unread(b []byte) {
-	if len(b) == 0 {
-		return
-	}
-	buf := bulks.Get().(*[]byte)
-	*buf = append((*buf)[:0], b...)
-	s.ahead, s.r, s.w = buf, 0, len(*buf)
-}
-
 // Read reads from the connection or what was read ahead of it.
 func (s *socket) Read(p []byte) (int, error) {
+	if len(s.early) > 0 {
+		n := copy(p, s.early)
+		s.early = s.early[n:]
+		return n, nil
+	}
+	s.early = nil
 	if s.ahead != nil {
 		return s.take(p), nil
 	}

@@ -25,6 +25,12 @@ func asVersions(t *testing.T, test func(t *testing.T, c *http.Client, o *origin)
 	}
 	for _, agent := range []string{"1", "2"} {
 		for _, protos := range [][]string{{"http/1.1"}, {"h2"}, {"h2", "http/1.1"}} {
+			if agent == "1" && protos[0] == "h2" && len(protos) == 1 {
+				// Go's server lets a client of HTTP/1.1 through the handshake
+				// there and then closes: without a proxy it gets no answer
+				// either. An alert is another matter; pkg/proxy tests it.
+				continue
+			}
 			name := "agent " + agent + " origin " + strings.Join(protos, ",")
 			t.Run(name, func(t *testing.T) {
 				o := serveOrigin(t, pages(), protos...)
