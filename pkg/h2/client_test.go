@@ -197,7 +197,7 @@ func TestNotSent(t *testing.T) {
 	}
 	w.head(1, true, ":status", "200")
 	w.fr.WriteGoAway(3, http2.ErrCodeNo, nil)
-	eventually(t, "the stream's end", func() bool { return cl.Streams() == 1 })
+	eventually(t, "the stream's end and GOAWAY", func() bool { return cl.Streams() == 1 && !cl.Usable() })
 	if err := open(); !errors.Is(err, ErrNotSent) {
 		t.Errorf("after GOAWAY: %v", err)
 	}

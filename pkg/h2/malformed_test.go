@@ -159,6 +159,7 @@ func TestConnectionErrors(t *testing.T) {
 		"PING within a block":  {func(w *wire) { raw(http2.FrameHeaders, 0, 1, nil)(w); raw(http2.FramePing, 0, 0, make([]byte, 8))(w) }, "PROTOCOL_ERROR"},
 		"frame too long":       {raw(http2.FramePing, 0, 0, make([]byte, maxFrame+1)), "FRAME_SIZE_ERROR"},
 		"PRIORITY on 0":        {raw(http2.FramePriority, 0, 0, make([]byte, 5)), "PROTOCOL_ERROR"},
+		"PRIORITY length":      {raw(http2.FramePriority, 0, 3, make([]byte, 4)), "FRAME_SIZE_ERROR"},
 		"RST_STREAM on 0":      {raw(http2.FrameRSTStream, 0, 0, u32(8)), "PROTOCOL_ERROR"},
 		"RST_STREAM on idle":   {raw(http2.FrameRSTStream, 0, 9, u32(8)), "PROTOCOL_ERROR"},
 		"RST_STREAM length":    {raw(http2.FrameRSTStream, 0, 1, []byte{1}), "FRAME_SIZE_ERROR"},

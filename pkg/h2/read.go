@@ -152,7 +152,7 @@ func (c *conn) reject(id uint32, e *StreamError) error {
 	if s := c.streams[id]; s != nil {
 		return c.streamError(s, e)
 	}
-	if c.isIdle(id) {
+	if c.isIdle(id) || e.Code == FrameSizeError { // RFC 9113 §6.3 knows no state that excuses a wrong size
 		return connError(e.Code, e.Why)
 	}
 	return nil
