@@ -1,6 +1,8 @@
 package h2
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"net"
 	"time"
@@ -50,8 +52,14 @@ var (
 //
 // A head with Protocol waits for the server's SETTINGS, ten seconds at most.
 func (c *Client) Open(h Head, end bool) (*Stream, error) {
+	return c.OpenContext(context.Background(), h, end)
+}
+
+// OpenContext is Open that waits no longer than ctx; its error is then ctx's
+// cause.
+func (c *Client) OpenContext(ctx context.Context, h Head, end bool) (*Stream, error) {
 	if h.Protocol != "" {
-		if err := c.awaitExtended(); err != nil {
+		if err := c.awaitExtended(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -61,7 +69,7 @@ func (c *Client) Open(h Head, end bool) (*Stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.newStream(0)
-	if err := c.admit(s); err != nil {
+	if err := c.admit(ctx, s); err != nil {
 		return nil, &notSent{err}
 	}
 	c.lastID = c.nextID()
@@ -86,9 +94,10 @@ func (c *Client) nextID() uint32 {
 }
 
 // admit waits for room in the buffer and tells why s cannot be opened; locked.
-func (c *Client) admit(s *Stream) error {
+func (c *Client) admit(ctx context.Context, s *Stream) error {
+	var stop func() bool
 	for {
-		if err := c.full(); err != nil {
+		if err := cmp.Or(context.Cause(ctx), c.full()); err != nil {
 			return err
 		}
 		if len(c.out.b)+frameHead <= outSize {
@@ -97,6 +106,14 @@ func (c *Client) admit(s *Stream) error {
 		if !c.out.flushing {
 			c.flush(false)
 			continue
+		}
+		if stop == nil {
+			stop = context.AfterFunc(ctx, func() {
+				c.mu.Lock()
+				s.wcond.Signal()
+				c.mu.Unlock()
+			})
+			defer stop()
 		}
 		s.block()
 	}
@@ -127,14 +144,11 @@ func sendable(h *Head) bool {
 	return http1.ValidToken(h.Method) && h.Scheme != "" && h.Path != ""
 }
 
-func (c *Client) awaitExtended() error {
-	t := time.NewTimer(min(10*time.Second, c.cfg.Stall))
-	defer t.Stop()
-	select {
-	case <-c.greeted:
-	case <-c.ended:
-	case <-t.C:
-		return &notSent{errSilent}
+func (c *Client) awaitExtended(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, min(10*time.Second, c.cfg.Stall), ErrNotExtended)
+	defer cancel()
+	if err := c.AwaitSettings(ctx); err != nil {
+		return err
 	}
 	if !c.PeerExtended() {
 		return ErrNotExtended
@@ -142,11 +156,32 @@ func (c *Client) awaitExtended() error {
 	return nil
 }
 
-// Usable reports that Open would not fail at once.
+// AwaitSettings waits until the server's first SETTINGS have come, which say how
+// many streams it allows, or the connection has ended. The error is ctx's cause.
+func (c *Client) AwaitSettings(ctx context.Context) error {
+	select {
+	case <-c.greeted:
+	case <-c.ended:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// Room is how many streams may be open at once.
+func (c *Client) Room() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int(min(c.peer.streams, c.cfg.MaxStreams))
+}
+
+// Usable reports that the connection takes new streams, of which Room are open at
+// most.
 func (c *Client) Usable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.full() == nil
+	err := c.full()
+	return err == nil || err == errFull
 }
 
 // Streams is the number of streams that are open.
@@ -179,10 +214,10 @@ func (c *Client) Close() error {
 	if c.err != nil {
 		return nil
 	}
+	c.failLocked(ErrClosed)
 	if !c.out.dead {
 		c.out.need()
 		c.out.b = appendGoAway(c.out.b, 0, NoError, "")
 	}
-	c.failLocked(ErrClosed)
 	return c.nc.SetReadDeadline(time.Unix(1, 0)) // wakes the read loop
 }

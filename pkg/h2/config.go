@@ -50,6 +50,9 @@ func (c Config) orDefault(streams uint32) Config {
 type Head struct {
 	// Of a request. Protocol is that of an extended CONNECT, else empty.
 	Method, Scheme, Authority, Path, Protocol string
+	// Secret names a field of a request that is sent, beside authorization and
+	// cookie, so that no table on the way keeps its value (RFC 7541 §7.1.3).
+	Secret string
 	// Status is that of an answer, 100 to 999.
 	Status int
 	// Header is the fields in the order received, names in lower case, without

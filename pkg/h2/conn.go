@@ -3,6 +3,7 @@ package h2
 import (
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,7 +49,8 @@ type conn struct {
 	flow  connFlow
 	out   outbox
 	hp    *hpack.Encoder
-	grown int64 // of growth, what streams have taken
+	hide  string // the field of the head being encoded that no table may keep
+	grown int64  // of growth, what streams have taken
 }
 
 // going is how far the connection's planned end has come.
@@ -114,6 +116,9 @@ func (c *conn) failLocked(err error) {
 		s.fail(c.whyFor(s, err))
 	}
 	c.waiting = nil
+	if c.client {
+		c.out.b = c.out.b[:0] // a request in it was said not to be sent
+	}
 	c.out.wakeAll()
 }
 
@@ -167,8 +172,15 @@ func (c *conn) add(s *Stream) {
 // an error after one end and on its way after another (RFC 9113 §5.1).
 type closedStreams struct {
 	byPeer [16]uint32 // ended by the peer's END_STREAM or RST_STREAM
-	byUs   []uint32   // reset by this side
+	byUs   []resetStream
 	p, u   int
+}
+
+// resetStream is a stream that this side reset. Content within the window that
+// it left open may still be under way.
+type resetStream struct {
+	id   uint32
+	left int64
 }
 
 const byUs = 256
@@ -178,23 +190,34 @@ func (cs *closedStreams) addPeer(id uint32) {
 	cs.p++
 }
 
-func (cs *closedStreams) addUs(id uint32) {
+func (cs *closedStreams) addUs(id uint32, left int64) {
 	if len(cs.byUs) < byUs {
-		cs.byUs = append(cs.byUs, id)
+		cs.byUs = append(cs.byUs, resetStream{id, left})
 		return
 	}
-	cs.byUs[cs.u%byUs] = id
+	cs.byUs[cs.u%byUs] = resetStream{id, left}
 	cs.u++
 }
 
-func (cs *closedStreams) peerEnded(id uint32) bool { return has(cs.byPeer[:], id) }
-func (cs *closedStreams) weReset(id uint32) bool   { return has(cs.byUs, id) }
+func (cs *closedStreams) peerEnded(id uint32) bool { return slices.Contains(cs.byPeer[:], id) }
+func (cs *closedStreams) weReset(id uint32) bool   { return cs.find(id) != nil }
 
-func has(ids []uint32, id uint32) bool {
-	for _, i := range ids {
-		if i == id {
-			return true
+func (cs *closedStreams) find(id uint32) *resetStream {
+	for i := range cs.byUs {
+		if cs.byUs[i].id == id {
+			return &cs.byUs[i]
 		}
 	}
-	return false
+	return nil
+}
+
+// underWay reports whether n bytes on a stream that was reset may have been sent
+// before the peer knew.
+func (cs *closedStreams) underWay(id uint32, n int) bool {
+	r := cs.find(id)
+	if r == nil || r.left < int64(n) {
+		return false
+	}
+	r.left -= int64(n)
+	return true
 }

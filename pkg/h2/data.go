@@ -27,8 +27,6 @@ func (c *conn) data(f frame) error {
 	}
 	if left > 0 && s != nil {
 		c.calm.earn(calmData)
-	} else if err := c.idleFrame(); err != nil {
-		return err
 	}
 	if err := c.take(s, left); err != nil {
 		return err
@@ -52,7 +50,12 @@ func (c *conn) dataFor(f frame, n int) (*Stream, error) {
 	}
 	s := c.streams[f.id]
 	if s == nil {
-		return nil, c.strayData(f.id)
+		return nil, c.strayData(f, n)
+	}
+	if n == 0 {
+		if err := c.idleFrame(); err != nil {
+			return nil, err
+		}
 	}
 	e := s.mayTake(f, n)
 	if e != nil {
@@ -68,15 +71,17 @@ func (c *conn) dataFor(f frame, n int) (*Stream, error) {
 }
 
 // strayData judges DATA on a stream that is not open; locked.
-func (c *conn) strayData(id uint32) error {
-	if c.isIdle(id) {
+func (c *conn) strayData(f frame, n int) error {
+	switch {
+	case c.isIdle(f.id):
 		return connError(ProtocolError, "DATA on an idle stream")
-	}
-	if c.closed.peerEnded(id) {
-		c.refuse(id, StreamClosed)
+	case c.closed.peerEnded(f.id):
+		c.refuse(f.id, StreamClosed)
 		return c.wasted()
+	case n > 0 && c.closed.underWay(f.id, f.length):
+		return nil // sent before our reset arrived
 	}
-	return nil // sent before our reset arrived
+	return c.idleFrame()
 }
 
 // mayTake judges n bytes of content; locked.

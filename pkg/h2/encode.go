@@ -26,7 +26,9 @@ func (c *conn) encodeRequest(id uint32, h *Head, flag byte) {
 	if h.Protocol != "" {
 		c.index(":protocol", h.Protocol)
 	}
+	c.hide = lowerName(h.Secret)
 	c.fields(h.Header, true)
+	c.hide = ""
 	c.endHead(start, id, flag)
 }
 
@@ -93,6 +95,10 @@ func (c *conn) fields(h http1.Header, short bool) {
 	for _, f := range h {
 		name := lowerName(f.Name)
 		if name == "" || !http1.ValidFieldValue(f.Value) || connectionField(name, f.Value) {
+			continue
+		}
+		if name == c.hide {
+			c.hp.WriteField(hpack.HeaderField{Name: name, Value: f.Value, Sensitive: true})
 			continue
 		}
 		if i := unindexed[name]; i != 0 && short {

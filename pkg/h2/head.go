@@ -6,7 +6,6 @@ import (
 
 	"bottle/pkg/http1"
 
-	"golang.org/x/net/http/httpguts"
 	"golang.org/x/net/http2/hpack"
 )
 
@@ -254,7 +253,7 @@ func (in *fieldBlock) trailer() *StreamError {
 func (in *fieldBlock) takeTrailer() http1.Header {
 	var h http1.Header
 	for _, f := range in.Header {
-		if httpguts.ValidTrailerHeader(f.Name) && f.Name != "cookie" && f.Name != "set-cookie" {
+		if !http1.ForbiddenTrailer(f.Name) {
 			h = append(h, f)
 		}
 	}

@@ -41,7 +41,7 @@ func (c *conn) strayHead(id uint32) error {
 // handler is to run now.
 func (c *conn) opened(f frame) (*Stream, error) {
 	if c.err != nil || c.going.final && f.id > c.going.last {
-		return nil, nil // RFC 9113 §6.8: ignored, the client knows
+		return nil, c.idleFrame() // RFC 9113 §6.8: ignored, the client knows
 	}
 	c.lastID = f.id
 	c.calm.earn(calmHead)
@@ -100,7 +100,7 @@ func (c *conn) start(s *Stream) (*Stream, error) {
 
 // tooLong answers a head over the limits, as HTTP/1.1 would be; locked.
 func (c *conn) tooLong(f frame) {
-	c.closed.addUs(f.id)
+	c.closed.addUs(f.id, 0)
 	if c.out.dead {
 		return
 	}

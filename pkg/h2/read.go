@@ -250,7 +250,7 @@ func (c *conn) streamError(s *Stream, e *StreamError) error {
 
 // refuse puts an RST_STREAM of the read loop's into the buffer; locked.
 func (c *conn) refuse(id uint32, code Code) {
-	c.closed.addUs(id)
+	c.closed.addUs(id, 0)
 	if c.out.dead {
 		return
 	}

@@ -165,14 +165,18 @@ func (c *conn) end(err error) error {
 	var ce *ConnError
 	ours := errors.As(err, &ce) && !ce.Remote
 	polite := ours || err == ErrClosed
-	if ours && !c.out.dead {
-		c.out.need()
-		c.out.b = appendGoAway(c.out.b, c.lastID, ce.Code, ce.Why)
-	}
 	if err == io.EOF {
 		c.failLocked(io.ErrUnexpectedEOF) // to a stream it is no due end
 	}
 	c.failLocked(err)
+	if ours && !c.out.dead { // after what failing may have taken out of the buffer
+		last := c.lastID
+		if c.client {
+			last = 0 // a server opens no streams
+		}
+		c.out.need()
+		c.out.b = appendGoAway(c.out.b, last, ce.Code, ce.Why)
+	}
 	polite = c.lastWrite() && polite
 	c.mu.Unlock()
 	c.timer.Stop()

@@ -163,12 +163,13 @@ func (s *Stream) Err() error {
 }
 
 // Reset ends the stream at once where it is not at its end: what waits in Read
-// or Write returns, and the peer is told behind what was written before.
+// or Write returns, and the peer is told behind what was written before. It waits
+// for nothing, and so not for a peer that does not read.
 func (s *Stream) Reset(code Code) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	s.abandon(code)
-	s.c.flush(true)
+	s.c.kick()
 }
 
 // Close ends a client's stream, which its opener must call: a stream that has
@@ -189,7 +190,7 @@ func (s *Stream) abandon(code Code) {
 		return
 	}
 	s.onGone = nil
-	s.c.closed.addUs(s.id)
+	s.c.closed.addUs(s.id, s.recv)
 	if !s.c.out.dead {
 		s.c.out.need()
 		s.c.out.b = appendReset(s.c.out.b, s.id, code)

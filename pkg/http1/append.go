@@ -86,5 +86,8 @@ func check(method, target string, h Header) (framing, *Error) {
 			return fr, e
 		}
 	}
+	if fr.expect > 1 || fr.expect == 1 && !fr.cont {
+		return fr, &Error{417, "an Expect other than one 100-continue"}
+	}
 	return fr, fr.agree(1)
 }

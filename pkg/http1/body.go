@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 )
 
@@ -100,6 +101,17 @@ func (b *Body) Done() bool { return b.err == io.EOF }
 // waits for no framing.
 func (b *Body) InContent() bool {
 	return b.err == nil && (b.left > 0 && (b.next == content || b.next == chunkData) || b.next == untilEOF)
+}
+
+// Ready reports that a Read at the front of the content gives some, or its end,
+// without waiting for the peer.
+func (b *Body) Ready() bool {
+	buf, _ := b.br.Peek(b.br.Buffered())
+	if b.next != sizeLine {
+		return len(buf) > 0
+	}
+	i := bytes.IndexByte(buf, '\n')
+	return i > 0 && len(buf) > i+1 && (buf[0] != '0' || bytes.Contains(buf, crlf2))
 }
 
 // Trailer returns the trailer fields of a chunked body that is Done: those that

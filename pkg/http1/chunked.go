@@ -126,7 +126,7 @@ func (b *Body) readTrailer() error {
 	if b.tfields++; b.tfields > lim.Fields {
 		return &Error{431, "too many trailer fields"}
 	}
-	if !forbiddenTrailer(f.Name) {
+	if !ForbiddenTrailer(f.Name) {
 		b.trailer = append(b.trailer, f)
 	}
 	return nil

@@ -34,7 +34,7 @@ func (c *ChunkedWriter) Write(p []byte) (int, error) {
 // trailer section may not carry or that are not valid. Without Close the reader
 // sees a cut message, which is what it must see after an error.
 func (c *ChunkedWriter) Close(trailer Header) error {
-	kept := trailer.without(forbiddenTrailer)
+	kept := trailer.without(ForbiddenTrailer)
 	buf := append(c.w.AvailableBuffer(), "0\r\n"...)
 	buf = append(appendFields(buf, kept), "\r\n"...)
 	_, err := c.w.Write(buf)

@@ -2,11 +2,11 @@ package http1
 
 import "strings"
 
-// forbiddenTrailer reports the fields that a trailer section may not carry, for
+// ForbiddenTrailer reports the fields that a trailer section may not carry, for
 // whoever merges it into the head would be deceived (RFC 9110 §6.5.1): framing,
 // routing, modifiers of the request, credentials, control data of the answer,
 // and all that says how to read the content.
-func forbiddenTrailer(name string) bool {
+func ForbiddenTrailer(name string) bool {
 	// "_" as "-": see likes.
 	n := strings.ReplaceAll(strings.ToLower(name), "_", "-") // a token is ASCII
 	return hopByHop(n) || notInTrailer[n] || strings.HasPrefix(n, "content-") ||

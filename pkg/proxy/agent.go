@@ -121,7 +121,7 @@ func (a *agentConn) Close() error { return a.sock.Conn.Close() }
 // finish ends the connection in due form, which in TLS is a last alert. A peer
 // that does not read must not hold it: tls.Conn.Close waits five seconds.
 func (a *agentConn) finish() {
-	a.sock.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	a.sock.hurry(100 * time.Millisecond)
 	a.Conn.Close()
 	a.Close()
 	a.noBuffers()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func (a *agentConn) exchange1() bool {
 	r := &a.reply
 	*r = reply1{a: a, x: x, minor: req.Minor}
 	x.method, x.header, x.length, x.expect, x.close = req.Method, req.Header, req.ContentLength, req.Expect, req.Close
-	x.reply, x.watcher, x.cutting.agent = r, &a.watcher, a
+	x.reply, x.watcher, x.cutting.agent = r, &a.watcher, resetting{a}
 	body := a.content(x)
 	dest, err := a.destination(req)
 	x.dest = dest
@@ -40,6 +41,17 @@ func (a *agentConn) exchange1() bool {
 		x.close = true
 	}
 	return r.ended && !x.upgraded && a.goesOn(x, body)
+}
+
+// resetting is a connection as what a cut closes: with a reset, as otherwise
+// HTTP/1.0 in the clear could not tell it from the due end.
+type resetting struct{ a *agentConn }
+
+func (r resetting) Close() error {
+	if c, ok := r.a.sock.Conn.(*net.TCPConn); ok {
+		c.SetLinger(0)
+	}
+	return r.a.Close()
 }
 
 // content is the content of the request. All that came with the head is used
@@ -75,7 +87,11 @@ func (a *agentConn) goesOn(x *exchange, body *http1.Body) bool {
 // mismatch answers a request that does not have one destination.
 func (x *exchange) mismatch(err error) {
 	status, code := 403, codeMismatch
-	if errors.Is(err, errNotAbsolute) {
+	var bad *http1.Error
+	switch {
+	case errors.As(err, &bad):
+		status, code = bad.Status, codeBadRequest
+	case errors.Is(err, errNotAbsolute):
 		status, code = 400, codeBadRequest
 	}
 	x.fault(status, code, err.Error())
@@ -146,12 +162,31 @@ type stalling struct {
 	body *http1.Body
 	r    *reply1
 	at   time.Time // when the deadline was moved
+	late error     // it has passed
 }
 
 // InContent is that of the content.
 func (s *stalling) InContent() bool { return s.body.InContent() }
 
+// Await waits until there is something to read.
+func (s *stalling) Await() {
+	s.bound()
+	if s.a.br.Buffered() == 0 && !s.body.Done() && !s.a.sock.recordReady() {
+		if _, err := s.a.br.Peek(1); timedOut(err) {
+			s.late = err
+		}
+	}
+}
+
 func (s *stalling) Read(p []byte) (int, error) {
+	if s.late != nil {
+		return 0, s.late
+	}
+	s.bound()
+	return s.body.Read(p)
+}
+
+func (s *stalling) bound() {
 	stall := s.a.p.Limits.Stall
 	if now := time.Now(); !s.r.begun.Load() && now.Sub(s.at) > stall/16 {
 		s.at = now
@@ -163,7 +198,6 @@ func (s *stalling) Read(p []byte) (int, error) {
 			s.a.SetReadDeadline(past)
 		}
 	}
-	return s.body.Read(p)
 }
 
 func timedOut(err error) bool {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"os"
 	"sync"
 	"time"
 
@@ -29,13 +30,17 @@ func (a *agentConn) exchange2(s *h2.Stream) {
 	r := &reply2{x: x, s: s}
 	head := s.Head()
 	x.method, x.length, x.header, x.reply = head.Method, head.Length, head.Header, r
-	x.expect = x.header.HasMember("Expect", "100-continue")
 	x.cutting.agent = r
 	s.OnGone(func(error) { x.cut(errAgentLeft) })
 	if head.Protocol == "websocket" {
 		// The handshake of RFC 8441 is HTTP/1.1's GET in another form: one policy
 		// is for both.
 		x.method, x.length, x.ws = "GET", 0, s
+		x.header = x.header.Del("Content-Length") // of a tunnel it means nothing
+	}
+	// An expectation without content must not travel on: see http1.Request.
+	if x.expect = x.length != 0 && x.header.Has("Expect"); !x.expect {
+		x.header = x.header.Del("Expect")
 	}
 	if head.Length != 0 && x.ws == nil {
 		x.body, x.trailer = &stalling2{r: r}, s.Trailer
@@ -106,17 +111,22 @@ func (r *reply2) Close() error {
 
 // stalling2 is stalling on an HTTP/2 stream.
 type stalling2 struct {
-	r  *reply2
-	at time.Time
+	r    *reply2
+	at   time.Time
+	late bool // the deadline has passed
 }
 
 // Await waits until there is something to read.
 func (s *stalling2) Await() {
 	s.bound()
 	s.r.s.Await()
+	s.late = !s.r.s.Ready()
 }
 
 func (s *stalling2) Read(p []byte) (int, error) {
+	if s.late {
+		return 0, os.ErrDeadlineExceeded
+	}
 	s.bound()
 	return s.r.s.Read(p)
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"crypto/tls"
+	"strings"
 	"time"
 
 	"bottle/pkg/http1"
@@ -84,7 +85,7 @@ func connectTarget(req *http1.Request) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	dest := target{host: host, port: port}
+	dest := target{host: strings.Clone(host), port: port}
 	if !req.Header.Has("Host") {
 		return dest, nil // HTTP/1.0, as Python's http.client sends it
 	}

@@ -55,6 +55,7 @@ type exchange struct {
 	ws       *h2.Stream  // of a WebSocket handshake in HTTP/2
 	wsKey    string      // the key that was sent in its place
 	fresh    *upConn     // a connection that was made for this exchange
+	lost     int         // connections that ended before it was this exchange's turn
 
 	watcher *watcher // nil where the agent's side tells by itself that it left (HTTP/2)
 

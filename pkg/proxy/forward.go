@@ -58,7 +58,7 @@ func (x *exchange) forwardBy(h http1.Header, ws bool) (again bool, err error) {
 		h = x.webSocketHeader(h)
 	}
 	whole := x.forward1(up, h, ws)
-	if x.letGo() && whole && !up.last && up.br.Buffered() == 0 && up.sock.ahead == nil {
+	if x.letGo() && whole && !ws && !up.last && up.br.Buffered() == 0 && up.sock.ahead == nil {
 		x.p.pool.put(up)
 		return false, nil
 	}
@@ -160,8 +160,7 @@ func (x *exchange) here(up *upConn, length int64) bool {
 
 // readHead reads the final answer's head and hands on the interim ones.
 func (x *exchange) readHead(up *upConn) (*http1.Response, error) {
-	const most = 32 // interim answers are rare; a flood of them is a fault
-	for i := 0; i < most; i++ {
+	for range maxInterim {
 		resp := &x.resp
 		if err := resp.Read(up.br, x.method, x.p.Limits.Head); err != nil {
 			return nil, err
@@ -172,15 +171,20 @@ func (x *exchange) readHead(up *upConn) (*http1.Response, error) {
 		if resp.Status == 100 && !x.expect {
 			continue // RFC 9110 §15.2.1: the agent did not ask
 		}
-		if !x.startAnswer() {
-			return nil, x.wasCut()
+		if c := x.wasCut(); c != nil {
+			return nil, c
 		}
 		if err := x.reply.interim(resp.Status, x.fromOrigin(resp.Header)); err != nil {
 			return nil, err
 		}
 	}
-	return nil, errors.New("too many interim answers")
+	return nil, errInterims
 }
+
+// maxInterim bounds interim answers. They are rare; a flood of them is a fault.
+const maxInterim = 32
+
+var errInterims = errors.New("too many interim answers")
 
 // cause is why an exchange ended, where that is known better than by err.
 func (x *exchange) cause(err error) error {
@@ -203,6 +207,7 @@ func (x *exchange) upstreamFault(err error) {
 	case errors.Is(err, errAgentLeft):
 		x.note("error", "agent-left", err.Error())
 	case errors.Is(err, errTakenAway):
+		x.close = true
 		x.fault(403, "route-removed", "host '"+x.dest.host+"': "+err.Error()+" while the request was under way")
 	case errors.Is(err, errAgentBody):
 		x.close = true

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"time"
@@ -14,11 +15,19 @@ import (
 // (RFC 9113 §8.7). An error says that nothing was done, and the agent not told.
 func (x *exchange) forward2(s *session, h http1.Header) (again bool, err error) {
 	x.access.UpstreamProto = "h2"
-	st, err := s.Open(x.head2(h), x.body == nil && x.small == nil && x.ws == nil)
-	if errors.Is(err, h2.ErrNotSent) && !errors.Is(err, h2.ErrNotExtended) && x.wasCut() == nil {
-		return true, nil
+	x.answered.Store(false) // it may be the second time
+	if x.small != nil {
+		x.small = bytes.Clone(x.small) // the watcher moves what is in the reader
+		x.body = bytes.NewReader(x.small)
 	}
-	if err != nil {
+	st, err := x.open2(s, h)
+	switch cut := x.wasCut(); {
+	case err == nil:
+	case cut != nil:
+		return false, cut
+	case errors.Is(err, h2.ErrNotSent) && !errors.Is(err, h2.ErrNotExtended):
+		return true, nil
+	default:
 		return false, err
 	}
 	defer st.Close()
@@ -35,6 +44,16 @@ func (x *exchange) forward2(s *session, h http1.Header) (again bool, err error) 
 	return again, nil
 }
 
+// open2 opens a stream with the request's head.
+func (x *exchange) open2(s *session, h http1.Header) (*h2.Stream, error) {
+	ctx, done := x.context()
+	defer done()
+	return s.OpenContext(ctx, x.head2(h), x.body == nil && x.ws == nil)
+}
+
+// repeatable tells whether the whole request is here.
+func (x *exchange) repeatable() bool { return x.body == nil || x.small != nil }
+
 // head2 is the request's head. "TE: trailers" is the one field of its kind that
 // HTTP/2 has; gRPC wants it.
 func (x *exchange) head2(h http1.Header) h2.Head {
@@ -48,6 +67,9 @@ func (x *exchange) head2(h http1.Header) h2.Head {
 	if x.ws != nil {
 		head.Method, head.Protocol = "CONNECT", "websocket"
 	}
+	if x.cred != nil {
+		head.Secret = credentialField(x.route)
+	}
 	return head
 }
 
@@ -58,14 +80,10 @@ func (c cancelled) Close() error { c.s.Reset(h2.Cancel); return nil }
 
 // send2 sends the content, if it has to come yet by a goroutine of its own.
 func (x *exchange) send2(st *h2.Stream) *sending {
-	st.SetReadDeadline(time.Now().Add(x.p.Limits.Answer))
+	x.awaitAnswer(st)
 	switch {
 	case x.ws != nil:
 		st.Flush()
-	case x.small != nil:
-		st.Write(x.small)
-		st.End(nil)
-		x.sent.Add(int64(len(x.small)))
 	case x.body != nil:
 		return x.startSending2(st)
 	}
@@ -81,12 +99,7 @@ func (x *exchange) startSending2(st *h2.Stream) *sending {
 	go func() {
 		defer close(s.gone)
 		err := x.sendBody2(st)
-		if err == nil && !x.begun.Load() {
-			st.SetReadDeadline(time.Now().Add(x.p.Limits.Answer))
-			if x.begun.Load() {
-				st.SetReadDeadline(time.Time{})
-			}
-		}
+		x.awaitAnswer(st)
 		s.done <- err
 		if err == nil && x.watcher != nil {
 			w := watcher{x: x}
@@ -122,12 +135,13 @@ func (x *exchange) sendBody2(st *h2.Stream) error {
 
 // sendPiece2 copies what is there, and tells what went wrong on either side.
 func (x *exchange) sendPiece2(st *h2.Stream) (read, wrote error) {
-	buf := bulks.Get().(*[]byte)
-	defer bulks.Put(buf)
-	n, read := x.body.Read((*buf)[:bulkSize])
+	buf := pieces.Get().(*[pieceSize]byte)
+	defer pieces.Put(buf)
+	n, read := x.body.Read(buf[:])
 	if n > 0 {
 		x.sent.Add(int64(n))
-		_, wrote = st.Write((*buf)[:n])
+		x.awaitAnswer(st)
+		_, wrote = st.Write(buf[:n])
 	}
 	if wrote == nil && read == nil {
 		wrote = st.Flush()
@@ -163,7 +177,7 @@ func (x *exchange) receive2(st *h2.Stream) (again bool) {
 		err = x.wasCut()
 	}
 	if err != nil {
-		if errors.Is(err, h2.ErrNotProcessed) && x.body == nil && x.wasCut() == nil {
+		if errors.Is(err, h2.ErrNotProcessed) && x.repeatable() && x.wasCut() == nil {
 			return true
 		}
 		x.upstreamFault(x.cause(err))
@@ -190,7 +204,7 @@ func (x *exchange) receive2(st *h2.Stream) (again bool) {
 
 // readHead2 reads the final answer's head and hands on the interim ones.
 func (x *exchange) readHead2(st *h2.Stream) (h2.Head, error) {
-	for {
+	for range maxInterim {
 		head, err := st.ReadHead()
 		if err != nil || head.Status >= 200 {
 			return head, err
@@ -198,13 +212,14 @@ func (x *exchange) readHead2(st *h2.Stream) (h2.Head, error) {
 		if head.Status == 100 && !x.expect {
 			continue // RFC 9110 §15.2.1: the agent did not ask
 		}
-		if !x.startAnswer() {
-			return head, x.wasCut()
+		if cut := x.wasCut(); cut != nil {
+			return head, cut
 		}
 		if err := x.reply.interim(head.Status, x.fromOrigin(head.Header)); err != nil {
 			return head, err
 		}
 	}
+	return h2.Head{}, errInterims
 }
 
 // relay2 copies the answer's content. It flushes before it waits for the origin.
@@ -227,13 +242,13 @@ func (x *exchange) relay2(st *h2.Stream, mask masks) error {
 }
 
 func (x *exchange) relayPiece2(st *h2.Stream, mask masks) error {
-	buf := bulks.Get().(*[]byte)
-	defer bulks.Put(buf)
-	n, err := st.Read((*buf)[:bulkSize])
+	buf := pieces.Get().(*[pieceSize]byte)
+	defer pieces.Put(buf)
+	n, err := st.Read(buf[:])
 	if n > 0 {
 		x.received.Add(int64(n))
-		mask.apply((*buf)[:n])
-		if _, werr := x.reply.Write((*buf)[:n]); werr != nil {
+		mask.apply(buf[:n])
+		if _, werr := x.reply.Write(buf[:n]); werr != nil {
 			return werr
 		}
 	}

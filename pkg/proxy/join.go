@@ -13,7 +13,7 @@ import (
 type duplex interface {
 	io.Writer
 	copyTo(io.Writer) (int64, error) // until its end; what was read ahead comes first
-	closeWrite()                     // says that no more will come; a peer that goes on is heard
+	closeWrite(error)                // says that no more will come, and whether that is the due end; a peer that goes on is heard
 	SetDeadline(time.Time) error
 }
 
@@ -24,15 +24,15 @@ func (x *exchange) join(agent, origin duplex) {
 	origin.SetDeadline(time.Time{})
 	done := make(chan struct{}, 2)
 	go func() {
-		n, _ := agent.copyTo(origin)
+		n, err := agent.copyTo(origin)
 		x.sent.Add(n)
-		origin.closeWrite()
+		origin.closeWrite(err)
 		done <- struct{}{}
 	}()
 	go func() {
-		n, _ := origin.copyTo(agent)
+		n, err := origin.copyTo(agent)
 		x.received.Add(n)
-		agent.closeWrite()
+		agent.closeWrite(err)
 		done <- struct{}{}
 	}()
 	<-done
@@ -56,10 +56,10 @@ func (x *exchange) agentSide() duplex {
 }
 
 func (a *agentConn) copyTo(w io.Writer) (int64, error) { return a.br.WriteTo(w) }
-func (a *agentConn) closeWrite()                       { halfClose(a.Conn) }
+func (a *agentConn) closeWrite(error)                  { halfClose(a.Conn) }
 
 func (u *upConn) copyTo(w io.Writer) (int64, error) { return u.br.WriteTo(w) }
-func (u *upConn) closeWrite()                       { halfClose(u.Conn) }
+func (u *upConn) closeWrite(error)                  { halfClose(u.Conn) }
 
 func halfClose(c net.Conn) {
 	if h, ok := c.(interface{ CloseWrite() error }); ok {
@@ -80,7 +80,15 @@ func (s stream) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (s stream) closeWrite() { s.End(nil) }
+// closeWrite ends the stream, or resets it where the other side broke off (RFC
+// 8441 §5).
+func (s stream) closeWrite(err error) {
+	if err != nil && err != io.EOF {
+		s.Reset(h2.Cancel)
+		return
+	}
+	s.End(nil)
+}
 
 func (s stream) copyTo(w io.Writer) (n int64, err error) {
 	for err == nil {
@@ -93,11 +101,11 @@ func (s stream) copyTo(w io.Writer) (n int64, err error) {
 }
 
 func (s stream) copyPiece(w io.Writer) (int, error) {
-	buf := bulks.Get().(*[]byte)
-	defer bulks.Put(buf)
-	n, err := s.Read((*buf)[:bulkSize])
+	buf := pieces.Get().(*[pieceSize]byte)
+	defer pieces.Put(buf)
+	n, err := s.Read(buf[:])
 	if n > 0 {
-		if _, werr := w.Write((*buf)[:n]); werr != nil {
+		if _, werr := w.Write(buf[:n]); werr != nil {
 			return n, werr
 		}
 	}

@@ -36,8 +36,9 @@ func (u *upConn) noBuffers() {
 // Close cuts the connection. Any goroutine may call it.
 func (u *upConn) Close() error { return u.sock.Conn.Close() }
 
-// pool keeps connections to origins between requests. The zero value is ready.
+// pool keeps connections to origins between requests.
 type pool struct {
+	most  int // idle connections in all; they must leave slots to others
 	mu    sync.Mutex
 	hosts map[string]*idleConns
 	n     int
@@ -122,7 +123,7 @@ func (p *pool) put(u *upConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h := p.host(u.key)
-	if len(h.list) >= idlePerHost || p.n >= idleInAll {
+	if len(h.list) >= idlePerHost || p.n >= p.most {
 		go u.Close()
 		return
 	}

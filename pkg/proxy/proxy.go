@@ -115,6 +115,8 @@ func New(c Config) *Proxy {
 	p.table.Store(c.Table)
 	p.tls = p.agentTLS()
 	p.dial = newDialer(p)
+	p.pool.most = min(idleInAll, p.Limits.Origins/2)
+	p.sessions.most = min(idleInAll, p.Limits.Origins/4)
 	p.ids.start()
 	return p
 }

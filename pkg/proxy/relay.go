@@ -8,7 +8,7 @@ import (
 // relay copies the answer's content. It flushes before it waits for the origin,
 // so that no event waits for the next.
 func (x *exchange) relay(up *upConn, mask masks) error {
-	if up.br.Buffered() == 0 && !x.rest.Done() {
+	if !x.rest.Done() && !x.rest.Ready() {
 		if err := x.reply.flush(); err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func inContent(body io.Reader) bool {
 // await waits for more, where no room should be held for it meanwhile. What
 // goes wrong shows again in fill.
 func (b bulk) await(br *bufio.Reader) {
-	if !b.sock.bulk && br.Buffered() == 0 {
+	if br.Buffered() == 0 && !b.sock.recordReady() {
 		br.Peek(1)
 	}
 }

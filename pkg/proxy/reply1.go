@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"io"
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -119,11 +118,5 @@ func (r *reply1) end(trailer http1.Header) error {
 	return err
 }
 
-// abort closes the connection without the due end of the content: with a reset,
-// as otherwise HTTP/1.0 in the clear could not tell it from the end.
-func (r *reply1) abort() {
-	if c, ok := r.a.sock.Conn.(*net.TCPConn); ok {
-		c.SetLinger(0)
-	}
-	r.a.Close()
-}
+// abort closes the connection without the due end of the content.
+func (r *reply1) abort() { resetting{r.a}.Close() }

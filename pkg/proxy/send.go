@@ -12,12 +12,26 @@ import (
 // begins to watch for the agent to leave.
 func (x *exchange) sendWhole(up *upConn, h http1.Header) error {
 	up.within(x.p.Limits.Answer)
-	up.bw.Write(http1.AppendRequest(up.bw.AvailableBuffer(), x.method, x.dest.raw, h.Frame(x.length)))
+	head := http1.AppendRequest(up.bw.AvailableBuffer(), x.method, x.dest.raw, h.Frame(x.length))
+	// What one buffer holds fits the kernel's; the rest could wait for an origin
+	// that does not read.
+	large := len(head)+len(x.small) > bufSize
+	if large {
+		up.SetWriteDeadline(time.Now().Add(min(x.p.Limits.Stall, x.p.Limits.Answer)))
+	}
+	up.bw.Write(head)
 	if x.small != nil {
 		up.bw.Write(x.small)
 		x.sent.Add(int64(len(x.small)))
 	}
 	err := up.bw.Flush()
+	if large {
+		up.SetWriteDeadline(time.Time{})
+	}
+	if x.small != nil { // it went: the watcher looks behind it
+		x.a.br.Discard(len(x.small))
+		x.small = x.small[:0]
+	}
 	if x.watcher != nil {
 		x.watcher.start(x)
 	}
@@ -60,7 +74,7 @@ func (x *exchange) startSending(up *upConn, h http1.Header) *sending {
 
 // awaitAnswer gives the origin its time for the head of the answer, which
 // another goroutine may have read meanwhile.
-func (x *exchange) awaitAnswer(up *upConn) {
+func (x *exchange) awaitAnswer(up interface{ SetReadDeadline(time.Time) error }) {
 	up.SetReadDeadline(time.Now().Add(x.p.Limits.Answer))
 	if x.begun.Load() {
 		up.SetReadDeadline(time.Time{})
@@ -96,18 +110,13 @@ func (x *exchange) sendBody(up *upConn) error {
 		chunked = http1.NewChunkedWriter(up.bw)
 		w = chunked
 	}
-	buf := bulks.Get().(*[]byte)
-	defer bulks.Put(buf)
 	from := bulk{x.a.content1()}
 	defer from.end()
 	for {
-		n, err := from.fill(x.body, (*buf)[:bulkSize])
-		if n > 0 {
-			x.sent.Add(int64(n))
-			x.awaitAnswer(up)
-			if werr := writeBulk(w, up.bw, up.sock, (*buf)[:n]); werr != nil {
-				return werr
-			}
+		awaitContent(x.body)
+		err, werr := x.sendPiece(up, w, from)
+		if werr != nil {
+			return werr
 		}
 		if err == io.EOF {
 			break
@@ -126,6 +135,18 @@ func (x *exchange) sendBody(up *upConn) error {
 		}
 	}
 	return up.bw.Flush()
+}
+
+func (x *exchange) sendPiece(up *upConn, w io.Writer, from bulk) (read, wrote error) {
+	buf := bulks.Get().(*[]byte)
+	defer bulks.Put(buf)
+	n, read := from.fill(x.body, (*buf)[:bulkSize])
+	if n > 0 {
+		x.sent.Add(int64(n))
+		x.awaitAnswer(up)
+		wrote = writeBulk(w, up.bw, up.sock, (*buf)[:n])
+	}
+	return read, wrote
 }
 
 // writeBulk writes p by way of w and bw, and as one write to the connection.
@@ -148,6 +169,9 @@ func writeBulk(w io.Writer, bw *bufio.Writer, sock *socket, p []byte) error {
 // cleanTrailer is the trailer of the request's content without the credential
 // fields of the agent's own.
 func (x *exchange) cleanTrailer() http1.Header {
+	if x.trailer == nil {
+		return nil
+	}
 	t := x.trailer()
 	if x.route.TokenEnv == "" {
 		return t

@@ -12,8 +12,9 @@ import (
 // sessions are the HTTP/2 connections to origins. The exchanges of one
 // connection of the agent's share one, as they would without a proxy; those of
 // others never do at the same time, so that no agent's slow stream takes the
-// connection's window from another's. The zero value is ready.
+// connection's window from another's.
 type sessions struct {
+	most  int // idle ones in all
 	mu    sync.Mutex
 	hosts map[string]*origin2
 	idle  int
@@ -22,14 +23,16 @@ type sessions struct {
 // origin2 is what is known of one destination.
 type origin2 struct {
 	list  []*session
-	dials map[*agentConn]*dialing // those under way
+	dials map[*agentConn]*waiting // connections being made
+	room  *waiting                // for one of the sessions to have room; nil when nobody does
 	only1 time.Time               // when it chose HTTP/1.1
 }
 
-// dialing is a connection being made, for all who wait for it.
-type dialing struct {
-	done chan struct{}
+// waiting is what several exchanges wait for.
+type waiting struct {
+	over chan struct{} // closed at the end
 	err  error
+	made *session
 }
 
 // session is one HTTP/2 connection.
@@ -38,6 +41,7 @@ type session struct {
 	host  *origin2   // nil for one that is not kept
 	agent *agentConn // whose exchanges it serves
 	uses  int
+	gone  bool // dropped
 	timer *time.Timer
 }
 
@@ -53,57 +57,80 @@ func (x *exchange) getSession() (*session, error) {
 	ctx, done := x.context()
 	defer done()
 	key := string(appendKey(nil, x.dest))
-	for {
-		s, d := x.p.sessions.find(key, x)
-		if d == nil {
+	for x.lost < mostLost {
+		s, w := x.p.sessions.find(key, x)
+		if w == nil {
 			return s, nil
 		}
 		select {
-		case <-d.done:
-			if d.err != nil {
-				return nil, d.err
-			}
+		case <-w.over:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
+		if w.err != nil {
+			return nil, w.err
+		}
+		if w.made != nil && !w.made.Usable() {
+			x.lost++
+		}
 	}
+	return nil, &fault{502, codeUpstream, "host '" + x.dest.host + "' kept no HTTP/2 connection open"}
 }
+
+// mostLost is how many connections an exchange sees end before it was their turn.
+const mostLost = 4
+
+// mostSessions is how many connections the exchanges of one connection of the
+// agent's have to a destination at once: an origin may allow few streams on each.
+const mostSessions = 8
 
 // find returns a session that has room, or neither when the destination speaks
 // HTTP/1.1, or what to wait for.
-func (ss *sessions) find(key string, x *exchange) (*session, *dialing) {
+func (ss *sessions) find(key string, x *exchange) (*session, *waiting) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	o := ss.host(key)
-	if s := o.pick(x.a); s != nil {
+	s, n := o.pick(x.a)
+	if s != nil {
 		ss.use(s, x.a)
 		return s, nil
 	}
 	if time.Since(o.only1) < remember1 {
 		return nil, nil
 	}
-	d := o.dials[x.a]
-	if d == nil {
-		d = &dialing{done: make(chan struct{})}
-		o.dials[x.a] = d
-		go ss.open(o, d, x.a, x.dest, key)
+	if n >= mostSessions {
+		if o.room == nil {
+			o.room = &waiting{over: make(chan struct{})}
+		}
+		return nil, o.room
 	}
-	return nil, d
+	w := o.dials[x.a]
+	if w == nil {
+		w = &waiting{over: make(chan struct{})}
+		o.dials[x.a] = w
+		go ss.open(o, w, x.a, x.dest, key)
+	}
+	return nil, w
 }
 
-// pick is the session that serves the agent's connection already, else an idle
-// one.
-func (o *origin2) pick(a *agentConn) (idle *session) {
+// pick is the session with room that serves the agent's connection already, else
+// an idle one; n is how many serve it.
+func (o *origin2) pick(a *agentConn) (found *session, n int) {
 	for _, s := range o.list {
+		if !s.Usable() {
+			continue
+		}
+		if s.agent == a {
+			n++
+		}
 		switch {
-		case !s.Usable() || s.uses >= sessionStreams:
+		case s.agent == a && s.uses < s.Room():
+			return s, n
 		case s.uses == 0:
-			idle = s
-		case s.agent == a:
-			return s
+			found = s
 		}
 	}
-	return idle
+	return found, n
 }
 
 // sessionStreams is how many exchanges share a session at once: the least that
@@ -111,27 +138,28 @@ func (o *origin2) pick(a *agentConn) (idle *session) {
 const sessionStreams = 100
 
 // open makes a connection to a destination.
-func (ss *sessions) open(o *origin2, d *dialing, a *agentConn, dest target, key string) {
+func (ss *sessions) open(o *origin2, w *waiting, a *agentConn, dest target, key string) {
 	p := a.p
 	u, err := p.dial.dial(context.Background(), dest, key, true)
+	var s *session
+	if err == nil && u.proto == "h2" {
+		s, err = newSession(u, p)
+	}
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	defer close(d.done)
+	defer close(w.over)
 	delete(o.dials, a)
-	d.err = err
+	w.err, w.made = err, s
 	switch {
 	case err != nil:
 	case u.proto != "h2":
 		o.only1 = time.Now()
 		p.pool.put(u)
 	default:
-		s, err := newSession(u, p)
-		if d.err = err; err == nil {
-			s.host = o
-			o.list = append(o.list, s)
-			ss.idle++
-			ss.rest(s)
-		}
+		s.host = o
+		o.list = append(o.list, s)
+		ss.idle++
+		ss.rest(s)
 	}
 }
 
@@ -142,6 +170,11 @@ func newSession(u *upConn, p *Proxy) (*session, error) {
 		u.Close()
 		return nil, &fault{502, codeUpstream, "the origin's HTTP/2 connection failed: " + what(err)}
 	}
+	// How many streams it allows is known with its SETTINGS, which most send at
+	// once; one that does not gets what there is to lose.
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	c.AwaitSettings(ctx)
 	return &session{Client: c}, nil
 }
 
@@ -173,7 +206,7 @@ func (ss *sessions) host(key string) *origin2 {
 	if len(ss.hosts) > 4*idleInAll {
 		maps.DeleteFunc(ss.hosts, func(_ string, o *origin2) bool { return len(o.list) == 0 && len(o.dials) == 0 })
 	}
-	o := &origin2{dials: map[*agentConn]*dialing{}}
+	o := &origin2{dials: map[*agentConn]*waiting{}}
 	ss.hosts[key] = o
 	return o
 }
@@ -206,14 +239,18 @@ func (ss *sessions) release(s *session) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	s.uses--
+	if r := s.host.room; r != nil {
+		close(r.over)
+		s.host.room = nil
+	}
 	if s.uses > 0 {
 		return
 	}
-	if !s.Usable() || ss.idle >= idleInAll {
+	s.agent = nil
+	if !s.Usable() || ss.idle >= ss.most {
 		ss.drop(s)
 		return
 	}
-	s.agent = nil
 	ss.idle++
 	ss.rest(s)
 }
@@ -222,7 +259,7 @@ func (ss *sessions) release(s *session) {
 func (ss *sessions) expire(s *session) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	if s.uses == 0 {
+	if s.uses == 0 && !s.gone {
 		ss.idle--
 		ss.drop(s)
 	}
@@ -230,6 +267,7 @@ func (ss *sessions) expire(s *session) {
 
 // drop closes s; locked.
 func (ss *sessions) drop(s *session) {
+	s.gone = true
 	for i, other := range s.host.list {
 		if other == s {
 			s.host.list = append(s.host.list[:i:i], s.host.list[i+1:]...)

@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,6 +36,7 @@ type socket struct {
 	// Writing.
 	mu     sync.Mutex
 	corked bool
+	last   bool    // the deadline of writes stays
 	out    *[]byte // what was gathered; nil when that is nothing
 }
 
@@ -68,14 +71,39 @@ func (s *socket) Read(p []byte) (int, error) {
 	if !s.bulk {
 		return s.Conn.Read(p)
 	}
-	buf := bulks.Get().(*[]byte)
-	n, err := s.Conn.Read((*buf)[:bulkSize])
+	if s.rc == nil {
+		return s.Conn.Read(p)
+	}
+	n, err := s.readBulk()
 	if n == 0 {
-		bulks.Put(buf)
 		return 0, err
 	}
-	s.ahead, s.r, s.w = buf, 0, n
 	return s.take(p), nil
+}
+
+// readBulk waits without a buffer, and reads into one what has come.
+func (s *socket) readBulk() (n int, err error) {
+	var failed error
+	err = s.rc.Read(func(fd uintptr) bool {
+		buf := bulks.Get().(*[]byte)
+		n, failed = unix.Read(int(fd), (*buf)[:bulkSize])
+		if n > 0 {
+			s.ahead, s.r, s.w = buf, 0, n
+			return true
+		}
+		bulks.Put(buf)
+		n = 0
+		return failed != unix.EAGAIN && failed != unix.EINTR
+	})
+	switch {
+	case n > 0:
+		return n, nil
+	case err != nil:
+		return 0, err
+	case failed != nil:
+		return 0, failed
+	}
+	return 0, io.EOF
 }
 
 func (s *socket) take(p []byte) int {
@@ -194,6 +222,25 @@ func (s *socket) writeOut() error {
 	bulks.Put(s.out)
 	s.out = nil
 	return err
+}
+
+// hurry gives what is still written so long and no longer, whatever deadline
+// crypto/tls sets for its last alert.
+func (s *socket) hurry(d time.Duration) {
+	s.Conn.SetWriteDeadline(time.Now().Add(d))
+	s.mu.Lock()
+	s.last = true
+	s.mu.Unlock()
+}
+
+// SetWriteDeadline is the connection's, until hurry.
+func (s *socket) SetWriteDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last {
+		return nil
+	}
+	return s.Conn.SetWriteDeadline(t)
 }
 
 // CloseWrite says that no more will come, where the connection knows how.

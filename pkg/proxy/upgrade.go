@@ -17,7 +17,8 @@ func (x *exchange) wantsWebSocket() bool {
 	if x.ws != nil {
 		return len(h.Values("Sec-WebSocket-Version")) == 1 && h.Get("Sec-WebSocket-Version") == "13"
 	}
-	_, http11 := x.reply.(*reply1)
+	r, http11 := x.reply.(*reply1)
+	http11 = http11 && r.minor > 0
 	return http11 && x.method == "GET" && x.length == 0 &&
 		h.HasMember("Connection", "upgrade") &&
 		len(h.Values("Upgrade")) == 1 && lower(h.Get("Upgrade")) == "websocket" &&

@@ -45,11 +45,17 @@ func (w *watcher) stop() {
 func (w *watcher) look() {
 	x, a := w.x, w.x.a
 	a.SetReadDeadline(time.Time{})
-	if x.answered.Load() {
-		return
-	}
-	if _, err := a.br.Peek(1); err != nil && !timedOut(err) {
-		x.cut(errAgentLeft)
+	for !x.answered.Load() {
+		n := a.br.Buffered() + 1
+		if n > a.br.Size() {
+			return
+		}
+		if _, err := a.br.Peek(n); err != nil {
+			if !timedOut(err) {
+				x.cut(errAgentLeft)
+			}
+			return
+		}
 	}
 }
 
