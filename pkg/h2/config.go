@@ -22,6 +22,9 @@ type Config struct {
 	// begun and does not go on, or which takes nothing of what is written to it.
 	// It takes at least 3/4 of Stall and at most all of it; 0 is 90 s.
 	Stall time.Duration
+	// Refused is told why a server opened no stream for a request's head: it is
+	// malformed or too long. It may be nil; the next frame waits for it.
+	Refused func(why string)
 	// Extended lets a server offer the extended CONNECT of RFC 8441. A client
 	// uses it where the server offers it.
 	Extended bool

@@ -20,13 +20,14 @@ type conn struct {
 	wait   func()        // beforeRead, bound once
 
 	// Of the read loop alone.
-	rd     reader
-	dec    *hpack.Decoder
-	in     fieldBlock // the head being decoded
-	calm   bucket     // see guard.go
-	resets bucket
-	sent   atomic.Int64 // tokens for calm that were earned by sending
-	wrote  bool         // the read loop has put frames into the buffer
+	rd      reader
+	dec     *hpack.Decoder
+	in      fieldBlock // the head being decoded
+	calm    bucket     // see guard.go
+	resets  bucket
+	sent    atomic.Int64 // tokens for calm that were earned by sending
+	wrote   bool         // the read loop has put frames into the buffer
+	refusal string       // why the head at hand opens no stream
 
 	mu      sync.Mutex
 	streams map[uint32]*Stream // open or half-closed

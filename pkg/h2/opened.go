@@ -13,10 +13,14 @@ func (c *conn) fromClient(f frame) error {
 			err = c.idleFrame()
 		}
 	default:
+		c.refusal = ""
 		s, err = c.opened(f)
 		c.mu.Unlock()
 		if s != nil {
 			run(task{c, s})
+		}
+		if c.refusal != "" && c.cfg.Refused != nil {
+			c.cfg.Refused(c.refusal)
 		}
 		return err
 	}
@@ -77,6 +81,7 @@ func (c *conn) opened(f frame) (*Stream, error) {
 
 // refused resets a stream that is not opened; locked.
 func (c *conn) refused(id uint32, e *StreamError) error {
+	c.refusal = e.Why
 	c.refuse(id, e.Code)
 	if err := c.wasted(); err != nil {
 		return err
@@ -100,6 +105,7 @@ func (c *conn) start(s *Stream) (*Stream, error) {
 
 // tooLong answers a head over the limits, as HTTP/1.1 would be; locked.
 func (c *conn) tooLong(f frame) {
+	c.refusal = "the request's head is too long"
 	c.closed.addUs(f.id, 0)
 	if c.out.dead {
 		return

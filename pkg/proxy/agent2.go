@@ -15,13 +15,22 @@ func (a *agentConn) serve2() {
 	l := a.p.Limits
 	srv := h2.NewServer(a.Conn, h2.Config{
 		MaxStreams: l.Streams, HeadBytes: l.Head.HeadBytes, Fields: l.Head.Fields,
-		Idle: l.Idle, Stall: l.Stall, Extended: true,
+		Idle: l.Idle, Stall: l.Stall, Extended: true, Refused: a.refused2,
 	}, a.exchange2)
 	a.h2.Store(srv)
 	if a.p.drain.Load() {
 		srv.Shutdown()
 	}
 	srv.Serve()
+}
+
+// refused2 logs a request whose head was not acceptable.
+func (a *agentConn) refused2(why string) {
+	x := a.newExchange()
+	x.dest = *a.dest
+	x.note("block", codeBadRequest, "not an acceptable HTTP/2 request: "+why)
+	x.log()
+	putScratch(x.scratch)
 }
 
 // exchange2 serves one HTTP/2 request.

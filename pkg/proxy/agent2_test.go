@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -20,6 +21,12 @@ func TestContentLengthWithoutData(t *testing.T) {
 	for length, want := range map[string]string{"": "200", "0": "200", "5": "PROTOCOL_ERROR", "00": "PROTOCOL_ERROR", "+0": "PROTOCOL_ERROR"} {
 		if got := w.bareHead(to, length); got != want {
 			t.Errorf("Content-Length %q: %s; wanted %s", length, got, want)
+		}
+	}
+	// Each is in the log, with what was wrong.
+	for _, l := range w.wantLines(5) {
+		if l.Verdict == "block" && (l.Code != codeBadRequest || !strings.HasPrefix(l.Reason, "not an acceptable HTTP/2 request: ")) {
+			t.Errorf("%+v", l)
 		}
 	}
 }

@@ -50,8 +50,8 @@ func TestProtocolOfBothLegs(t *testing.T) {
 	}
 }
 
-// A stream both ways, with trailers both ways, as gRPC has it: each side waits
-// for the other's word.
+// README: HTTP/2 passes as it is, streams both ways and trailers too, as gRPC
+// needs them.
 func TestStreamBothWays(t *testing.T) {
 	w, _, base := http2World(t, func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Trailer", "Grpc-Status")

@@ -424,7 +424,9 @@ func TestAccessLog(t *testing.T) {
 	to := strings.TrimPrefix(base, "https://")
 	r, err := w.client(true).Get(base + "/p?key=value&bare")
 	text(t, r, err)
+	w.wantLines(1) // it is written when the answer is on its way
 	w.tunnel(to).send("GET /\"%0a{}\xff HTTP/1.1\r\nHost: "+to+"\r\n\r\n").wantStatus("GET", 400)
+	w.wantLines(2)
 	w.tunnel(to).send("G'\"x /\"%0a{}?\"} HTTP/1.1\r\nHost: "+to+"\r\n\r\n").wantStatus("GET", 400)
 	lines := w.wantLines(3)
 	l := lines[0]
