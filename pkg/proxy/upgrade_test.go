@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 
 	"bottle/pkg/http1"
@@ -57,4 +58,16 @@ func TestWebSocket(t *testing.T) {
 	}
 	w.routes("routes: [{host: yes.test, ports: [%d], path_allowlist: [/x]}]", portOf(ln))
 	w.tunnel(to).send(fmt.Sprintf(handshake, to, "websocket")).wantStatus("GET", 403)
+}
+
+// HTTP/1.0 has no upgrade (RFC 9110 §7.8): the request goes on as a plain one.
+func TestWebSocket10(t *testing.T) {
+	w := newWorld(t, "routes: []", nil)
+	ln := w.raw("yes.test", echo)
+	w.routes("routes: [{host: yes.test, ports: [%d]}]", portOf(ln))
+	to := fmt.Sprintf("yes.test:%d", portOf(ln))
+	old := strings.Replace(fmt.Sprintf(handshake, to, "websocket"), "HTTP/1.1", "HTTP/1.0", 1)
+	if _, b := w.tunnel(to).send(old).wantStatus("GET", 200); b != "plain" {
+		t.Errorf("%q", b)
+	}
 }
