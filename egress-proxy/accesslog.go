@@ -14,18 +14,18 @@ const maxLog = 64 << 20
 
 // openAccessLog is where the access log goes: "-" standard output, "none"
 // nowhere, else a file that is appended to.
-func openAccessLog(name string, stdout io.Writer) (func(*proxy.Access), error) {
+func openAccessLog(name string, stdout io.Writer) (*proxy.Lines, error) {
 	switch name {
 	case "none":
 		return nil, nil
 	case "-":
-		return proxy.JSONLines(stdout), nil
+		return &proxy.Lines{W: stdout}, nil
 	}
 	f := &logFile{path: name}
 	if err := f.open(); err != nil {
 		return nil, err
 	}
-	return proxy.JSONLines(f), nil
+	return &proxy.Lines{W: f}, nil
 }
 
 // logFile is a file of bounded size, with one predecessor.
@@ -50,17 +50,17 @@ func (l *logFile) open() error {
 	return nil
 }
 
-// Write appends one line. When the file cannot be begun anew the old one goes on.
-func (l *logFile) Write(line []byte) (int, error) {
+// Write appends lines. When the file cannot be begun anew the old one goes on.
+func (l *logFile) Write(lines []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.size+int64(len(line)) > maxLog && os.Rename(l.path, l.path+".1") == nil {
+	if l.size+int64(len(lines)) > maxLog && os.Rename(l.path, l.path+".1") == nil {
 		old := l.f
 		if l.open() == nil {
 			old.Close()
 		}
 	}
-	n, err := l.f.Write(line)
+	n, err := l.f.Write(lines)
 	l.size += int64(n)
 	return n, err
 }

@@ -58,7 +58,11 @@ func serve(ctx context.Context, env *cli.Env, hup <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
-	c.Log, c.Self, c.AccessLog = log, self, access
+	c.Log, c.Self = log, self
+	if access != nil {
+		c.AccessLog = access.Log
+		defer access.Flush()
+	}
 	defer runtime.KeepAlive(heapFloor())
 	p := proxy.New(c)
 	if err := table.announce(); err != nil {

@@ -178,7 +178,7 @@ func (a *agentConn) serve() outcome {
 }
 
 // dozeAfter is how long a connection on which nothing comes keeps its buffers.
-const dozeAfter = 100 * time.Millisecond
+const dozeAfter = 400 * time.Millisecond
 
 // await waits for the first byte of a request. Without one how tells what
 // becomes of the connection.

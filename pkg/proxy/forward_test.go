@@ -435,10 +435,15 @@ func TestAccessLog(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	var b strings.Builder
-	write := JSONLines(&b)
+	log := Lines{W: &b}
 	for i := range lines {
-		write(&lines[i])
+		log.Log(&lines[i])
 	}
+	eventually(t, "all lines", func() bool {
+		log.mu.Lock()
+		defer log.mu.Unlock()
+		return strings.Count(b.String(), "\n") == len(lines)
+	})
 	if strings.Count(b.String(), "\n") != len(lines) || strings.Contains(b.String(), "value") {
 		t.Error(b.String())
 	}

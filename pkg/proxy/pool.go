@@ -20,7 +20,7 @@ type upConn struct {
 	proto string
 	last  bool      // no further request may follow
 	due   time.Time // the deadline of reads, where it is known
-	timer *time.Timer
+	since time.Time // when it became idle
 }
 
 func (u *upConn) buffers() {
@@ -111,7 +111,6 @@ func (p *pool) take(dest target) *upConn {
 	u := h.list[len(h.list)-1]
 	h.list = h.list[:len(h.list)-1]
 	p.n--
-	u.timer.Stop()
 	return u
 }
 
@@ -127,13 +126,9 @@ func (p *pool) put(u *upConn) {
 		go u.Close()
 		return
 	}
+	u.since = time.Now()
 	h.list = append(h.list, u)
 	p.n++
-	if u.timer == nil {
-		u.timer = time.AfterFunc(idleFor, func() { p.expire(u) })
-		return
-	}
-	u.timer.Reset(idleFor)
 }
 
 // host is the entry of a destination. Those without connections are kept for
@@ -153,17 +148,21 @@ func (p *pool) host(key string) *idleConns {
 	return h
 }
 
-// expire closes u where it is still idle.
-func (p *pool) expire(u *upConn) {
+// expire closes the connections that were idle for too long, which are the first
+// of each list.
+func (p *pool) expire(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	h := p.hosts[u.key]
-	if h == nil {
+	if p.n == 0 {
 		return
 	}
-	if i := slices.Index(h.list, u); i >= 0 {
-		h.list = slices.Delete(h.list, i, i+1)
-		p.n--
-		go u.Close()
+	for _, h := range p.hosts {
+		old := 0
+		for old < len(h.list) && now.Sub(h.list[old].since) > idleFor {
+			go h.list[old].Close()
+			old++
+		}
+		h.list = slices.Delete(h.list, 0, old)
+		p.n -= old
 	}
 }

@@ -92,9 +92,10 @@ type Proxy struct {
 	count    counters
 	ids      ids
 
-	mu    sync.Mutex
-	conns map[*agentConn]struct{}
-	drain atomic.Bool // no more requests after those in flight
+	mu      sync.Mutex
+	conns   map[*agentConn]struct{}
+	drain   atomic.Bool  // no more requests after those in flight
+	watched atomic.Int64 // watchers to tick
 }
 
 // counters are what /metrics shows.

@@ -11,7 +11,7 @@ import (
 // returns nil. One that is over the limit waits in the kernel's queue.
 func (p *Proxy) Serve(ln net.Listener) error {
 	slots := make(chan struct{}, p.Limits.Conns)
-	stop := p.watchExpiry()
+	stop := p.ticks()
 	defer stop()
 	for {
 		slots <- struct{}{}
@@ -41,22 +41,41 @@ func (p *Proxy) serveConn(c net.Conn, release func()) {
 	a.doze()
 }
 
-// watchExpiry cuts the exchanges of routes that end while they run.
-func (p *Proxy) watchExpiry() (stop func()) {
-	tick, done := time.NewTicker(500*time.Millisecond), make(chan struct{})
+// tickEvery is how often the proxy looks after what has no timer of its own.
+const tickEvery = 250 * time.Millisecond
+
+// ticks cuts the exchanges of routes that end while they run, looks for agents
+// that left, and closes idle connections to origins.
+func (p *Proxy) ticks() (stop func()) {
+	tick, done := time.NewTicker(tickEvery), make(chan struct{})
 	go func() {
 		for {
 			select {
 			case <-done:
 				return
-			case <-tick.C:
-				if t := p.table.Load(); expires(t) {
-					p.cutRefused(t)
-				}
+			case now := <-tick.C:
+				p.tick(now)
 			}
 		}
 	}()
 	return func() { tick.Stop(); close(done) }
+}
+
+func (p *Proxy) tick(now time.Time) {
+	if t := p.table.Load(); expires(t) {
+		p.cutRefused(t)
+	}
+	p.pool.expire(now)
+	if p.watched.Load() == 0 {
+		return
+	}
+	for _, a := range p.all() {
+		a.each(func(x *exchange) {
+			if x.watcher != nil {
+				x.watcher.tick(now)
+			}
+		})
+	}
 }
 
 // Drain lets the exchanges in flight finish and takes no new ones: idle

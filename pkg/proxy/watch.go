@@ -1,6 +1,9 @@
 package proxy
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // patience is how long an answer may be due before the proxy looks whether the
 // agent is still there: most answers come sooner, and looking costs a goroutine.
@@ -9,35 +12,57 @@ const patience = 200 * time.Millisecond
 // watcher looks for the agent to leave while its HTTP/1.1 request, which is
 // wholly read, is with the origin. Bytes that arrive are the next request's and
 // stay where they are.
+//
+// It has no timer of its own, which each request would have to move: the proxy's
+// tick (see serve.go) starts the look.
 type watcher struct {
 	x     *exchange
-	timer *time.Timer
+	state atomic.Int32
+	since atomic.Int64  // when the watch was started, in Unix nanoseconds
 	gone  chan struct{} // one message at the end of each look
 }
 
+// The states of a watcher.
+const (
+	unwatched int32 = iota
+	watched         // until it is time to look
+	looking
+)
+
 // start begins to watch, after some patience.
 func (w *watcher) start(x *exchange) {
-	w.x = x
-	if w.timer == nil {
+	if w.gone == nil {
 		w.gone = make(chan struct{}, 1)
-		w.timer = time.AfterFunc(patience, func() {
-			w.look()
-			w.gone <- struct{}{}
-		})
+	}
+	w.x = x
+	w.since.Store(time.Now().UnixNano())
+	x.p.watched.Add(1)
+	w.state.Store(watched)
+}
+
+// tick starts the look when it is time.
+func (w *watcher) tick(now time.Time) {
+	if now.UnixNano()-w.since.Load() < int64(patience) || !w.state.CompareAndSwap(watched, looking) {
 		return
 	}
-	w.timer.Reset(patience)
+	w.x.p.watched.Add(-1)
+	go func() {
+		w.look()
+		w.gone <- struct{}{}
+	}()
 }
 
 // stop ends the watch: afterwards nobody reads the agent's connection.
 func (w *watcher) stop() {
-	if w.timer.Stop() {
+	if w.state.CompareAndSwap(watched, unwatched) {
+		w.x.p.watched.Add(-1)
 		return
 	}
 	a := w.x.a
 	w.x.answered.Store(true)
 	a.SetReadDeadline(past)
 	<-w.gone
+	w.state.Store(unwatched)
 	a.due = time.Time{}
 }
 
