@@ -103,7 +103,7 @@ func (o *options) check() error {
 
 // config is what the proxy is given, but for what belongs to its surroundings.
 func (o *options) config(t *tableFile, tokens *proxy.Tokens) (c proxy.Config, err error) {
-	c = proxy.Config{Bottle: o.bottle, Token: tokens.Get, AllowPrivate: o.allowPrivate, Limits: o.limits, Status: t.status}
+	c = proxy.Config{Bottle: o.bottle, Token: tokens.Get, AllowPrivate: o.allowPrivate, Limits: o.limits, Status: t.status, Used: t.used}
 	if c.Upstream, err = parseUpstream(o.upstream); err != nil {
 		return c, err
 	}

@@ -25,8 +25,9 @@ type tableFile struct {
 	log    *slog.Logger
 	tokens *proxy.Tokens
 
-	mu  sync.Mutex
-	now reload.Status
+	mu    sync.Mutex
+	now   reload.Status
+	write sync.Mutex // held while the answer is written, so that no older one comes last
 }
 
 func (t *tableFile) status() reload.Status {
@@ -52,7 +53,7 @@ func (t *tableFile) first() (*route.Table, error) {
 
 // announce writes the first answer; without it no reload could be confirmed.
 func (t *tableFile) announce() error {
-	if err := reload.Write(reload.Path(t.path), t.status()); err != nil {
+	if err := t.writeStatus(); err != nil {
 		return fmt.Errorf("the answer to reloads cannot be written: %w", err)
 	}
 	return nil
@@ -74,14 +75,35 @@ func (t *tableFile) once(p *proxy.Proxy) {
 	if err == nil {
 		p.SetTable(table)
 		t.note(table, tried)
+		t.count(p.Uses())
 		t.log.Info("reload", "file", t.path, "digest", t.now.Digest, "generation", t.now.Generation, "routes", t.now.Routes)
 	} else {
 		t.refuse(tried, err)
 		t.log.Error("reload refused", "file", t.path, "error", err.Error(), "generation", t.now.Generation, "serving", t.now.Digest)
 	}
-	if err := reload.Write(reload.Path(t.path), t.status()); err != nil {
+	if err := t.writeStatus(); err != nil {
 		t.log.Error("status not written", "error", err.Error())
 	}
+}
+
+// used brings the uses in the answer up to date.
+func (t *tableFile) used(uses map[string]int64) {
+	t.count(uses)
+	if err := t.writeStatus(); err != nil {
+		t.log.Error("status not written", "error", err.Error())
+	}
+}
+
+func (t *tableFile) count(uses map[string]int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.now.Uses = uses
+}
+
+func (t *tableFile) writeStatus() error {
+	t.write.Lock()
+	defer t.write.Unlock()
+	return reload.Write(reload.Path(t.path), t.status())
 }
 
 func (t *tableFile) note(table *route.Table, tried string) {

@@ -8,7 +8,8 @@ import (
 )
 
 // add merges a proposal into the live table of a running bottle: show, merge,
-// validate and apply under one lock, so that no other change comes between.
+// validate and apply under one lock, so that no other change comes between. A
+// route of that host that has ended begins again.
 func add(ctx context.Context, env *cli.Env) error {
 	c := &change{env: env}
 	fs := env.Flags()
@@ -37,5 +38,6 @@ func add(ctx context.Context, env *cli.Env) error {
 	if m.NewSlot != "" && c.tokens[m.NewSlot] == "" {
 		c.tokens[m.NewSlot] = m.TokenRef
 	}
+	c.renew = p.Host
 	return c.install(ctx, next)
 }

@@ -21,6 +21,8 @@ type change struct {
 	dry    bool
 	wait   time.Duration
 	hold   time.Duration     // 0 is without end
+	uses   int               // 0 is without limit
+	renew  string            // the host whose route begins again if it has ended
 	tokens map[string]string // slot to the operator's variable
 
 	before     []byte // the live file
@@ -51,6 +53,7 @@ func installFlags(fs *flag.FlagSet, c *change) (slug *string) {
 	fs.BoolVar(&c.dry, "n", false, "")
 	fs.DurationVar(&c.wait, "wait", 5*time.Second, "")
 	fs.DurationVar(&c.hold, "for", 0, "")
+	fs.IntVar(&c.uses, "uses", 0, "")
 	fs.Var(tokenFlag(c.tokens), "token", "")
 	return slug
 }
@@ -119,8 +122,8 @@ func exact(t *route.Table, host string) *route.Route {
 
 // begin finds the bottle, takes its apply lock and reads its live table.
 func (c *change) begin(ctx context.Context, slug string) (release func(), err error) {
-	if c.hold < 0 || c.wait <= 0 {
-		return nil, cli.Misused("-for and -wait; wanted a positive duration such as 1h")
+	if c.hold < 0 || c.wait <= 0 || c.uses < 0 {
+		return nil, cli.Misused("-for, -wait and -uses; wanted a positive duration such as 1h, and a positive number")
 	}
 	if c.b, err = openBottle(c.env, slug); err != nil {
 		return nil, err
@@ -166,7 +169,7 @@ func (c *change) unchangedSince(file string) error {
 // install is the order of a change: check, mirror, credentials, copy in, ask,
 // wait for the answer, record. The caller holds the apply lock.
 func (c *change) install(ctx context.Context, next *route.Table) error {
-	if err := c.prepare(next); err != nil {
+	if err := c.prepare(ctx, next); err != nil {
 		return err
 	}
 	if c.dry {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"bottle/pkg/cli"
@@ -9,11 +11,11 @@ import (
 
 // prepare completes the table and checks that it can work: its end, and a value
 // for each of its credentials.
-func (c *change) prepare(next *route.Table) error {
-	if c.hold > 0 {
-		limited, err := withEnd(c.now, next, route.End(time.Now(), c.hold))
+func (c *change) prepare(ctx context.Context, next *route.Table) error {
+	if c.hold > 0 || c.uses > 0 || c.renew != "" {
+		limited, err := c.withTerms(ctx, next, time.Now())
 		if err != nil {
-			return refuse(c.env, err)
+			return err
 		}
 		next = limited
 	}
@@ -49,17 +51,39 @@ func (c *change) checkSlot(r route.Route, known bool) error {
 	return nil
 }
 
-// withEnd gives an end to the routes of next that now does not have as they are.
-func withEnd(now, next *route.Table, end time.Time) (*route.Table, error) {
-	changed := map[string]bool{}
-	for _, d := range route.Diff(now, next) {
-		changed[d.Host] = true
+// withTerms gives the end that -for and -uses ask for to the routes of next that
+// now does not have as they are. The route of the host renew gets it too if it has
+// an end, and one that has ended there begins again: without an end, unless -for
+// or -uses give it one.
+func (c *change) withTerms(ctx context.Context, next *route.Table, at time.Time) (*route.Table, error) {
+	status, err := c.b.status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the proxy's answer cannot be read: %w; nothing was changed", err)
+	}
+	concerned := map[string]bool{}
+	for _, d := range route.Diff(c.now, next) {
+		concerned[d.Host] = true
 	}
 	routes := append([]route.Route(nil), next.Routes...)
 	for i := range routes {
-		if changed[routes[i].Host] {
-			routes[i].Expires = end
+		r := &routes[i]
+		if was := exact(c.now, r.Host); r.Host == c.renew && was != nil {
+			concerned[r.Host] = concerned[r.Host] || !r.Expires.IsZero() || r.MaxUses > 0
+			if was.Ended(at, status.Uses) {
+				r.Expires, r.MaxUses = time.Time{}, 0
+			}
+		}
+		if concerned[r.Host] && c.hold > 0 {
+			r.Expires = route.End(at, c.hold)
+		}
+		if concerned[r.Host] && c.uses > 0 {
+			// The proxy's count goes on where there is one.
+			r.MaxUses = c.uses + int(status.Uses[r.Host])
 		}
 	}
-	return route.New(routes)
+	limited, err := route.New(routes)
+	if err != nil {
+		return nil, refuse(c.env, err)
+	}
+	return limited, nil
 }

@@ -40,7 +40,9 @@ func explain(ctx context.Context, env *cli.Env) error {
 	}
 	var t *route.Table
 	if *slug != "" {
-		_, t, err = served(ctx, env, *slug)
+		var l liveTable
+		l, err = served(ctx, env, *slug)
+		t, q.Uses = l.t, l.status.Uses
 	} else {
 		t, err = readTable(env, fs.Arg(0))
 	}

@@ -17,13 +17,14 @@ func approve(ctx context.Context, env *cli.Env) error {
 	at.addFlags(fs)
 	fs.StringVar(&o.digest, "digest", "", "")
 	fs.DurationVar(&o.hold, "for", 0, "")
+	fs.IntVar(&o.uses, "uses", 0, "")
 	reason := fs.String("reason", "", "")
 	id, err := parseID(env, fs)
 	if err != nil {
 		return err
 	}
-	if at.bottle == "" || o.hold < 0 {
-		return cli.Misused("wanted -bottle NAME, and -for more than 0; 'decide -approve -queue DIR' only writes the decision")
+	if at.bottle == "" || o.hold < 0 || o.uses < 0 {
+		return cli.Misused("wanted -bottle NAME, and -for and -uses more than 0; 'decide -approve -queue DIR' only writes the decision")
 	}
 	if err := at.find(env); err != nil {
 		return err

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"syscall"
 	"time"
 
@@ -44,4 +46,23 @@ func liveTable(ctx context.Context, env *cli.Env, bottle string) ([]byte, *route
 	}
 	t, err := route.Parse("the live table", text)
 	return text, t, err
+}
+
+// usesOf is how often the routes of the live table t that have max_uses were
+// used, by their host.
+func usesOf(ctx context.Context, env *cli.Env, bottle string, t *route.Table) (map[string]int64, error) {
+	if !slices.ContainsFunc(t.Routes, func(r route.Route) bool { return r.MaxUses > 0 }) {
+		return nil, nil
+	}
+	text, err := link(ctx, env, "routesctl", "show", "-json", "-bottle", bottle)
+	if err != nil {
+		return nil, err
+	}
+	var shown struct {
+		Uses map[string]int64 `json:"uses"`
+	}
+	if err := json.Unmarshal(text, &shown); err != nil {
+		return nil, fmt.Errorf("routesctl show -json: %w", err)
+	}
+	return shown.Uses, nil
 }

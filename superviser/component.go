@@ -32,6 +32,7 @@ func components() map[string]component {
 type order struct {
 	digest string        // what was shown; "" is what show has noted
 	hold   time.Duration // how long it shall hold; 0 is without end
+	uses   int           // for how many requests; 0 is without limit
 }
 
 // outcome is what an approval has done.
@@ -78,5 +79,9 @@ func routeLook(ctx context.Context, env *cli.Env, at place, r proposal.Record) (
 	if err != nil {
 		return view{}, err
 	}
-	return viewOf(r, p, now)
+	uses, err := usesOf(ctx, env, at.bottle, now)
+	if err != nil {
+		return view{}, err
+	}
+	return viewOf(r, p, now, uses)
 }

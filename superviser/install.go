@@ -18,8 +18,8 @@ type approval struct {
 	at     place
 	record proposal.Record
 	p      route.Proposal
-	hold   time.Duration // 0 is without end
-	work   string        // folder for the tables between the links
+	order  order
+	work   string // folder for the tables between the links
 }
 
 // routeInstall runs the chain show, merge, validate, apply.
@@ -44,7 +44,7 @@ func routeInstall(ctx context.Context, env *cli.Env, at place, r proposal.Record
 		return outcome{}, err
 	}
 	defer os.RemoveAll(work)
-	a := &approval{env, at, r, p, o.hold, work}
+	a := &approval{env, at, r, p, o, work}
 	next, err := a.merge(ctx, before, now)
 	if err != nil {
 		return outcome{}, err
@@ -90,7 +90,11 @@ func (a *approval) merge(ctx context.Context, before []byte, now *route.Table) (
 	if err != nil {
 		return nil, err
 	}
-	if next, err = grant(next, now, a.p.Host, time.Now(), a.hold); err != nil {
+	uses, err := usesOf(ctx, a.env, a.at.bottle, now)
+	if err != nil {
+		return nil, err
+	}
+	if next, err = grant(next, now, a.p.Host, time.Now(), a.order, uses); err != nil {
 		return nil, err
 	}
 	if find(next, a.p.Host) == nil {

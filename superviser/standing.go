@@ -21,7 +21,7 @@ type standing struct {
 // approval would not change, is settled without the operator.
 func stand(t *route.Table, p route.Proposal, now time.Time) standing {
 	r := covering(t, p.Host)
-	if r == nil || r.Expired(now) {
+	if r == nil || r.Expired(now) || r.MaxUses > 0 { // one of a number of uses may be used up, or soon
 		return standing{}
 	}
 	paths, methods := coversPaths(r, p), coversAll(r.Methods, p.Methods)
@@ -117,6 +117,9 @@ func terms(r *route.Route) []string {
 	}
 	if !r.Expires.IsZero() {
 		list = append(list, "until "+r.Expires.UTC().Format(time.RFC3339))
+	}
+	if r.MaxUses > 0 {
+		list = append(list, fmt.Sprintf("for %d requests", r.MaxUses))
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +102,7 @@ func TestRisks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := risks(p, tab, next, m)
+		got := risks(p, tab, next, m, nil)
 		if len(got) != len(c.want) {
 			t.Errorf("%s: got %q, want %q", c.proposal, got, c.want)
 			continue
@@ -119,29 +120,46 @@ func TestGrant(t *testing.T) {
 	cases := []struct {
 		host string
 		d    time.Duration
-		want string // the end, "" for none, "no" for a refusal
+		n    int
+		want string // the end and the uses, "" for none, "no" for a refusal
 	}{
-		{"new.example", 0, ""},
-		{"new.example", time.Hour, "2026-07-28T13:00:00Z"},
-		{"old.example", 0, ""}, // expired at 11
-		{"old.example", time.Hour, "2026-07-28T13:00:00Z"},
-		{"bare.example", 0, ""},
-		{"bare.example", time.Hour, "no"},
+		{"new.example", 0, 0, ""},
+		{"new.example", time.Hour, 0, "2026-07-28T13:00:00Z"},
+		{"new.example", time.Hour, 3, "2026-07-28T13:00:00Z 3"},
+		{"old.example", 0, 0, ""}, // expired at 11
+		{"old.example", time.Hour, 0, "2026-07-28T13:00:00Z"},
+		{"old.example", 0, 2, " 2"},
+		{"bare.example", 0, 0, ""},
+		{"bare.example", time.Hour, 0, "no"},
+		{"bare.example", 0, 5, "no"},
+		{"some.example", 0, 0, " 4"},
+		{"some.example", 0, 2, " 5"}, // 3 are used
+		{"used.example", 0, 0, ""},
+		{"used.example", time.Hour, 0, "2026-07-28T13:00:00Z"},
+		{"used.example", 0, 1, " 6"}, // 5 are used
 	}
+	tab, err := route.New(append(tab.Routes, route.Route{Host: "some.example", MaxUses: 4}, route.Route{Host: "used.example", MaxUses: 5}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	uses := map[string]int64{"some.example": 3, "used.example": 5}
 	for _, c := range cases {
 		next, _, err := route.Merge(tab, route.Proposal{Host: c.host})
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := "no"
-		if next, err = grant(next, tab, c.host, noon, c.d); err == nil {
+		if next, err = grant(next, tab, c.host, noon, order{hold: c.d, uses: c.n}, uses); err == nil {
 			got = ""
 			if e := find(next, c.host).Expires; !e.IsZero() {
 				got = e.Format(time.RFC3339)
 			}
+			if n := find(next, c.host).MaxUses; n > 0 {
+				got += fmt.Sprintf(" %d", n)
+			}
 		}
 		if got != c.want {
-			t.Errorf("%s for %v: got %q, want %q", c.host, c.d, got, c.want)
+			t.Errorf("%s for %v and %d uses: got %q, want %q", c.host, c.d, c.n, got, c.want)
 		}
 	}
 }

@@ -36,23 +36,23 @@ func digest(r proposal.Record, t *route.Table) (string, error) {
 }
 
 // viewOf shows r against the table now that is served.
-func viewOf(r proposal.Record, p route.Proposal, now *route.Table) (view, error) {
+func viewOf(r proposal.Record, p route.Proposal, now *route.Table, uses map[string]int64) (view, error) {
 	next, m, err := route.Merge(now, p)
 	if err != nil {
 		return view{}, err
 	}
-	if next, err = grant(next, now, p.Host, time.Now(), 0); err != nil {
+	if next, err = grant(next, now, p.Host, time.Now(), order{}, uses); err != nil {
 		return view{}, err
 	}
 	d, err := digest(r, now)
 	if err != nil {
 		return view{}, err
 	}
-	return view{r, route.Diff(now, next), risks(p, now, next, m), d}, nil
+	return view{r, route.Diff(now, next), risks(p, now, next, m, uses), d}, nil
 }
 
 // risks is the blast radius of p in words.
-func risks(p route.Proposal, now, next *route.Table, m route.Merged) []string {
+func risks(p route.Proposal, now, next *route.Table, m route.Merged, uses map[string]int64) []string {
 	was, is := find(now, p.Host), find(next, p.Host)
 	var list []string
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
@@ -80,8 +80,12 @@ func risks(p route.Proposal, now, next *route.Table, m route.Merged) []string {
 	if w := writes(was, is); len(w) > 0 {
 		add("write: %s newly allowed", words("method", w))
 	}
-	if was != nil && was.Expired(time.Now()) {
-		add("renewed: the route had expired at %s; all it has is live again: %s", was.Expires.UTC().Format(time.RFC3339), routeTerms(is))
+	if was != nil && was.Ended(time.Now(), uses) {
+		how := fmt.Sprintf("been used up, after %d uses", was.MaxUses)
+		if was.Expired(time.Now()) {
+			how = "expired at " + was.Expires.UTC().Format(time.RFC3339)
+		}
+		add("renewed: the route had %s; all it has is live again: %s", how, routeTerms(is))
 	}
 	if long := slices.Concat(p.PathAllowlist, p.Methods); len(strings.Join(long, " ")) > maxShown {
 		add("long: %d paths and %d methods, of which the text here leaves some out; 'show -proposal' has them all", len(p.PathAllowlist), len(p.Methods))

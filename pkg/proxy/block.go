@@ -58,6 +58,8 @@ func (x *exchange) advice(d route.Decision) string {
 		return "Ask for the path in its plain form: without dot segments, doubled slashes, backslashes, ';' or encoded separators.\n"
 	case route.PortNotAllowed:
 		return "Ports are the operator's to open; use the default port, or ask the operator.\n"
+	case route.RouteExpired, route.RouteUsedUp:
+		ask = "What the operator granted has ended. To ask for it again" + strings.TrimPrefix(ask, "To ask the operator")
 	case route.PathNotAllowed:
 		ask += fmt.Sprintf(", path_allowlist [%q]", x.dest.path)
 	case route.MethodNotAllowed:

@@ -13,6 +13,7 @@
 //	target.go     the one destination on which all that names one must agree
 //	exchange.go   handle, the table of contents: one line a step
 //	introspect.go the magic host
+//	uses.go       routes that are granted for a number of requests
 //	block.go      a refusal, readable where the agent looks
 //	inject.go     the credential the agent never sees
 //	forward.go    the request goes out by a protocol both ends speak; HTTP/1.1

@@ -256,15 +256,21 @@ func (x *exchange) handle() {
 
 // admit asks the table. From a yes on SetTable may cut the exchange; a table
 // that was swapped in before SetTable could know of the yes is asked as well.
-// One that is refused is never cut, so that the refusal can be read.
+// One that is refused is never cut, so that the refusal can be read. A route
+// with max_uses is used once by each yes.
 func (x *exchange) admit() route.Decision {
 	for {
 		t := x.p.table.Load()
 		d := t.Match(x.query(time.Now()))
 		x.admitted.Store(d.Allow)
-		if !d.Allow || x.p.table.Load() == t {
-			return d
+		if d.Allow && x.p.table.Load() != t {
+			continue
 		}
+		if d.Allow && d.Route.MaxUses > 0 && !x.p.uses.take(d.Route) {
+			x.admitted.Store(false)
+			return d.Route.UsedUp()
+		}
+		return d
 	}
 }
 

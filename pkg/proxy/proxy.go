@@ -77,6 +77,7 @@ type Config struct {
 	AccessLog    func(*Access)                // called once per exchange, by many goroutines, and keeps nothing of it; nil logs nothing
 	Log          *slog.Logger                 // diagnostics
 	Status       func() reload.Status         // the answer to the last reload, for introspection
+	Used         func(map[string]int64)       // called with Uses within a second after they changed; may be nil
 	Limits       Limits
 }
 
@@ -84,6 +85,7 @@ type Config struct {
 type Proxy struct {
 	Config
 	table    atomic.Pointer[route.Table]
+	uses     uses
 	tls      *tls.Config // of the side towards the agent
 	pool     pool
 	sessions sessions
@@ -113,6 +115,7 @@ func New(c Config) *Proxy {
 		c.AccessLog = func(*Access) {}
 	}
 	p := &Proxy{Config: c, conns: map[*agentConn]struct{}{}}
+	p.uses.keep(c.Table)
 	p.table.Store(c.Table)
 	p.tls = p.agentTLS()
 	p.dial = newDialer(p)
@@ -129,6 +132,7 @@ func (p *Proxy) Table() *route.Table { return p.table.Load() }
 // only t. Exchanges in flight go on where t still allows them and are cut where
 // it does not, as are those of a route that ends while they run.
 func (p *Proxy) SetTable(t *route.Table) {
+	p.uses.keep(t)
 	p.table.Store(t)
 	p.creds.m.Clear()
 	p.count.reloads.Add(1)

@@ -65,6 +65,9 @@ func (p *Proxy) tick(now time.Time) {
 	if t := p.table.Load(); expires(t) {
 		p.cutRefused(t)
 	}
+	if p.uses.dirty.Swap(false) && p.Used != nil {
+		p.Used(p.Uses())
+	}
 	p.pool.expire(now)
 	if p.watched.Load() == 0 {
 		return

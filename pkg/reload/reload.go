@@ -23,6 +23,10 @@ type Status struct {
 	Pid        int       `json:"pid"`             // of the proxy, as it sees itself
 	Tried      string    `json:"tried"`           // SHA-256 of the bytes that were read last, in hexadecimal; "" when none were
 	Error      string    `json:"error,omitempty"` // why the last reload was refused; the old table serves on
+
+	// Uses is how often each route with max_uses was used, by its host. It is
+	// brought up to date within a second after a use.
+	Uses map[string]int64 `json:"uses,omitempty"`
 }
 
 // Path is the answer's file for the table in the file routes.

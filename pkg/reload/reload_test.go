@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -24,9 +25,9 @@ func TestAwait(t *testing.T) {
 	if _, err := Read(path); err == nil {
 		t.Error("a cut file is no error")
 	}
-	want := Status{Digest: "d", Generation: 2, Error: "why"}
+	want := Status{Digest: "d", Generation: 2, Error: "why", Uses: map[string]int64{"a.example": 3}}
 	go Write(path, want)
-	if got, err := Await(context.Background(), newer, read); err != nil || got != want {
+	if got, err := Await(context.Background(), newer, read); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v %v", got, err)
 	}
 }

@@ -33,6 +33,9 @@ func (r *Route) check(report reporter) {
 	r.checkRole(report)
 	r.checkTLS(report)
 	r.checkExpires(report)
+	if r.MaxUses < 0 || r.MaxUses > maxUses {
+		report("max_uses", -1, fmt.Sprintf("max_uses is %d", r.MaxUses), wantUses)
+	}
 	if !utf8.ValidString(r.Note) || strings.IndexByte(r.Note, 0) >= 0 {
 		report("note", -1, "note is no text", "wanted UTF-8 without NUL")
 	}
@@ -213,6 +216,11 @@ func (r *Route) checkExpires(report reporter) {
 		report("expires", -1, fmt.Sprintf("expires in the year %d", y), "wanted 1970-9999")
 	}
 }
+
+// maxUses bounds max_uses: more is no limit that anybody would feel.
+const maxUses = 1_000_000_000
+
+var wantUses = fmt.Sprintf("wanted a number from 1 to %d", maxUses)
 
 // checkAll checks what routes have in common. where names the place of a route
 // for people.

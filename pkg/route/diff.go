@@ -3,13 +3,14 @@ package route
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // A Change is one difference between two tables, as people read it.
 type Change struct {
-	Kind string `json:"kind"` // "add", "remove", "paths", "methods", "ports", "credential", "role", "tls", "expires", "note"
+	Kind string `json:"kind"` // "add", "remove", "paths", "methods", "ports", "credential", "role", "tls", "expires", "max_uses", "note"
 	Host string `json:"host"`
 	// Text is one line: "+ host: ..." for a new route, "- host", "~ host: ..."
 	// for a change, "! host: ..." where a credential is concerned.
@@ -74,6 +75,9 @@ func added(r *Route) []Change {
 	if !r.Expires.IsZero() {
 		parts = append(parts, "until "+stamp(r.Expires))
 	}
+	if r.MaxUses != 0 {
+		parts = append(parts, "for "+times(r.MaxUses))
+	}
 	cs := []Change{{"add", r.Host, "+ " + r.Host + ": " + strings.Join(parts, ", "), true}}
 	if c := credential(r); c != "" {
 		cs = append(cs, Change{"credential", r.Host, "! " + r.Host + ": credential added: " + c, true})
@@ -95,6 +99,10 @@ func changed(was, is *Route) []Change {
 	if !was.Expires.Equal(is.Expires) {
 		later := is.Expires.IsZero() || !was.Expires.IsZero() && is.Expires.After(was.Expires)
 		d.add("expires", "expires "+stamp(is.Expires)+" (was "+stamp(was.Expires)+")", later)
+	}
+	if was.MaxUses != is.MaxUses {
+		more := is.MaxUses == 0 || was.MaxUses != 0 && is.MaxUses > was.MaxUses
+		d.add("max_uses", "max_uses "+limit(is.MaxUses)+" (was "+limit(was.MaxUses)+")", more)
 	}
 	if was.Note != is.Note {
 		d.add("note", "note changed", false)
@@ -217,6 +225,13 @@ func orIntercept(tls string) string {
 		return "intercept"
 	}
 	return tls
+}
+
+func limit(uses int) string {
+	if uses == 0 {
+		return "none"
+	}
+	return strconv.Itoa(uses)
 }
 
 func stamp(t time.Time) string {

@@ -17,7 +17,7 @@ routes:
   - {host: order.example, path_allowlist: [/a, /b]}
   - {host: token.example, auth_scheme: Bearer, token_env: A}
   - {host: untoken.example, auth_scheme: Bearer, token_env: A}
-  - {host: rest.example, ports: [443], expires: 2030-01-01T00:00:00Z, note: x}
+  - {host: rest.example, ports: [443], expires: 2030-01-01T00:00:00Z, max_uses: 3, note: x}
 `)
 	new := mustParse(t, `
 routes:
@@ -31,7 +31,7 @@ routes:
   - {host: untoken.example}
   - {host: rest.example, note: y, role: claude_code_oauth}
   - {host: "*.new.example"}
-  - {host: full.example, path_allowlist: [/v1, /v2], methods: [GET], ports: [8443], auth_scheme: Bearer, token_env: C, expires: 2031-01-01T00:00:00Z}
+  - {host: full.example, path_allowlist: [/v1, /v2], methods: [GET], ports: [8443], auth_scheme: Bearer, token_env: C, expires: 2031-01-01T00:00:00Z, max_uses: 1}
   - {host: tunnel.example, tls: passthrough}
 `)
 	want := `- gone.example
@@ -47,9 +47,10 @@ routes:
 ~ rest.example: ports 443, 80 for http (was 443)
 ~ rest.example: role claude_code_oauth added
 ~ rest.example: expires never (was 2030-01-01T00:00:00Z)
+~ rest.example: max_uses none (was 3)
 ~ rest.example: note changed
 + *.new.example: every path
-+ full.example: paths /v1 /v2, methods GET, ports 8443, until 2031-01-01T00:00:00Z
++ full.example: paths /v1 /v2, methods GET, ports 8443, until 2031-01-01T00:00:00Z, for 1 use
 ! full.example: credential added: Bearer from C
 + tunnel.example: every path, tls passthrough, unseen`
 	var lines []string
@@ -65,7 +66,7 @@ routes:
 }
 
 func TestDiffWidens(t *testing.T) {
-	narrow := mustParse(t, `routes: [{host: a.example, path_allowlist: [/a], methods: [GET], ports: [443], expires: 2030-01-01T00:00:00Z}]`)
+	narrow := mustParse(t, `routes: [{host: a.example, path_allowlist: [/a], methods: [GET], ports: [443], expires: 2030-01-01T00:00:00Z, max_uses: 2}]`)
 	wide := mustParse(t, `routes: [{host: a.example}]`)
 	for _, c := range Diff(narrow, wide) {
 		if !c.Widens {

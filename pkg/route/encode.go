@@ -56,6 +56,9 @@ func (r *Route) append(b []byte) []byte {
 	if !r.Expires.IsZero() {
 		b = appendField(b, "expires", r.Expires.UTC().Format(time.RFC3339Nano))
 	}
+	if r.MaxUses != 0 {
+		b = append(strconv.AppendInt(append(b, "    max_uses: "...), int64(r.MaxUses), 10), '\n')
+	}
 	return appendField(b, "note", r.Note)
 }
 

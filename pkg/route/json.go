@@ -24,6 +24,7 @@ func (r Route) MarshalJSON() ([]byte, error) {
 		Role          []string   `json:"role,omitempty"`
 		TLS           string     `json:"tls,omitempty"`
 		Expires       *time.Time `json:"expires,omitempty"`
+		MaxUses       int        `json:"max_uses,omitempty"`
 		Note          string     `json:"note,omitempty"`
-	}{r.Host, r.PathAllowlist, r.Methods, r.Ports, r.AuthScheme, r.TokenEnv, r.AuthHeader, r.AuthUser, r.Role, r.TLS, expires, r.Note})
+	}{r.Host, r.PathAllowlist, r.Methods, r.Ports, r.AuthScheme, r.TokenEnv, r.AuthHeader, r.AuthUser, r.Role, r.TLS, expires, r.MaxUses, r.Note})
 }

@@ -64,7 +64,7 @@ func TestManifestRoutesRefuses(t *testing.T) {
 - host: g.example
   auth: ~
 `)
-	want := `m:3:3: unknown key "token_env" in a route; wanted one of host, path_allowlist, methods, ports, auth, auth_header, auth_user, role, tls, expires, note
+	want := `m:3:3: unknown key "token_env" in a route; wanted one of host, path_allowlist, methods, ports, auth, auth_header, auth_user, role, tls, expires, max_uses, note
 m:4:9: host "a.example" has a route already (line 2); wanted one route per host
 m:5:9: half a credential; auth needs both scheme and token_ref
 m:7:9: half a credential; auth needs both scheme and token_ref

@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ const (
 	MethodNotAllowed = "method-not-allowed"
 	PortNotAllowed   = "port-not-allowed"
 	RouteExpired     = "route-expired"
+	RouteUsedUp      = "route-used-up"
 	PathAmbiguous    = "path-ambiguous"
 )
 
@@ -27,6 +29,9 @@ type Query struct {
 	Method string
 	Path   string // of the target as sent, without the query
 	Now    time.Time
+	// Uses is what routes with MaxUses have let through so far, by their Host;
+	// nil is nothing. The proxy asks without it and counts when the answer is yes.
+	Uses map[string]int64
 }
 
 // A Decision is the answer to a Query.
@@ -66,17 +71,43 @@ func (r *Route) refuses(q *Query) (code, reason string) {
 	case !r.allowsMethod(q.Method):
 		return MethodNotAllowed, "method " + show(q.Method) + " is not allowed by route " + show(r.Host)
 	case r.PathAllowlist == nil:
-		return "", ""
+		return r.refusesUse(q)
 	}
 	if why := ambiguity(q.Path); why != "" {
 		return PathAmbiguous, "path " + show(q.Path) + " could be read as another path: " + why
 	}
 	for _, prefix := range r.PathAllowlist {
 		if covers(prefix, q.Path) {
-			return "", ""
+			return r.refusesUse(q)
 		}
 	}
 	return PathNotAllowed, "path " + show(q.Path) + " is not in the path_allowlist of route " + show(r.Host)
+}
+
+// refusesUse comes last: only what r would let through can use it up.
+func (r *Route) refusesUse(q *Query) (code, reason string) {
+	if r.MaxUses > 0 && q.Uses[r.Host] >= int64(r.MaxUses) {
+		return RouteUsedUp, r.usedUp()
+	}
+	return "", ""
+}
+
+// UsedUp is the decision that r, which allows a request but for its MaxUses, has
+// been used as often as it may be.
+func (r *Route) UsedUp() Decision {
+	return Decision{Code: RouteUsedUp, Reason: r.usedUp(), Route: r}
+}
+
+func (r *Route) usedUp() string {
+	return fmt.Sprintf("route %s is used up: it was granted for %s", show(r.Host), times(r.MaxUses))
+}
+
+// times is n uses in words.
+func times(n int) string {
+	if n == 1 {
+		return "1 use"
+	}
+	return strconv.Itoa(n) + " uses"
 }
 
 // End is when a route ends that is to hold for d from now: on a whole second, as
@@ -88,6 +119,12 @@ func End(now time.Time, d time.Duration) time.Time {
 // Expired tells whether r has ended at the time now.
 func (r *Route) Expired(now time.Time) bool {
 	return !r.Expires.IsZero() && !now.Before(r.Expires)
+}
+
+// Ended tells whether r has expired at the time now, or is used up after uses, as
+// Query has them.
+func (r *Route) Ended(now time.Time, uses map[string]int64) bool {
+	return r.Expired(now) || r.MaxUses > 0 && uses[r.Host] >= int64(r.MaxUses)
 }
 
 func (r *Route) allowsPort(scheme string, port int) bool {

@@ -45,6 +45,37 @@ func answer(table *Table, method, url string) string {
 	return d.Code
 }
 
+// A used-up route says so, but only to what it would let through.
+func TestMatchUsedUp(t *testing.T) {
+	table := mustParse(t, `routes: [{host: a.example, path_allowlist: [/x], max_uses: 2}, {host: "*.b.example", max_uses: 1}]`)
+	cases := []struct {
+		url  string
+		uses map[string]int64
+		want string
+	}{
+		{"https://a.example/x", nil, ""},
+		{"https://a.example/x", map[string]int64{"a.example": 1}, ""},
+		{"https://a.example/x", map[string]int64{"a.example": 2}, "route 'a.example' is used up: it was granted for 2 uses"},
+		{"https://a.example/y", map[string]int64{"a.example": 2}, "path '/y' is not in the path_allowlist of route 'a.example'"},
+		{"https://c.b.example/", map[string]int64{"c.b.example": 1}, ""},
+		{"https://c.b.example/", map[string]int64{"*.b.example": 5}, "route '*.b.example' is used up: it was granted for 1 use"},
+	}
+	for _, c := range cases {
+		q, err := NewQuery("GET", c.url, scriptNow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Uses = c.uses
+		d := table.Match(q)
+		if d.Reason != c.want || d.Allow != (c.want == "") {
+			t.Errorf("%s with %v: %+v; want %q", c.url, c.uses, d, c.want)
+		}
+		if d.Code == RouteUsedUp && d != d.Route.UsedUp() {
+			t.Errorf("%s: Match and UsedUp differ", c.url)
+		}
+	}
+}
+
 func TestMatchReasons(t *testing.T) {
 	table := mustParse(t, `routes: [{host: a.example, path_allowlist: [/x]}, {host: b.example, methods: [GET], expires: 2029-01-01T00:00:00Z}, {host: c.example, methods: [GET], ports: [80]}]`)
 	cases := []struct{ method, url, want string }{

@@ -11,7 +11,7 @@ import (
 
 // fields are the keys of a route in routes.yaml, in the order of Encode.
 var fields = []string{"host", "path_allowlist", "methods", "ports", "auth_scheme", "token_env", "auth_header", "auth_user",
-	"role", "tls", "expires", "note"}
+	"role", "tls", "expires", "max_uses", "note"}
 
 // Parse reads a table from YAML or JSON. name is the file, for messages. The
 // error is strictyaml.Faults: every fault of the file at once.
@@ -167,6 +167,7 @@ func readCommon(w *strictyaml.Walker, m strictyaml.Mapping) Route {
 	}
 	r.Host = readHost(w, m)
 	readExpires(w, m, &r)
+	r.MaxUses = readUses(w, m)
 	return r
 }
 
@@ -203,6 +204,19 @@ func readExpires(w *strictyaml.Walker, m strictyaml.Mapping, r *Route) {
 		w.Fault(n, "expires "+strictyaml.Quote(n.Value)+" is no time", want)
 	}
 	r.Expires = t
+}
+
+// readUses reads max_uses, 0 when it is absent.
+func readUses(w *strictyaml.Walker, m strictyaml.Mapping) int {
+	n := m.Get("max_uses")
+	if n == nil {
+		return 0
+	}
+	v, ok := w.Int(n, "max_uses")
+	if ok && v == 0 {
+		w.Fault(n, "max_uses is 0", wantUses+", or no max_uses at all")
+	}
+	return v
 }
 
 // readString reads an optional field, "" when it is absent.

@@ -132,7 +132,7 @@ func TestParseAllFields(t *testing.T) {
 	r.Expires = r.Expires.AddDate(-10000, 0, 0)
 	want := Route{Host: "api.github.com", PathAllowlist: []string{"/repos/me", "/user"}, Methods: []string{"GET", "POST", "PROPFIND"},
 		Ports: []int{443, 8443}, AuthScheme: "Bearer", TokenEnv: "EGRESS_PROXY_TOKEN_0", Role: []string{RoleClaudeCodeOAuth},
-		Expires: r.Expires, Note: "several lines, \"quotes\", a tab\tand ünïcödé\n"}
+		Expires: r.Expires, MaxUses: 25, Note: "several lines, \"quotes\", a tab\tand ünïcödé\n"}
 	if !reflect.DeepEqual(r, want) {
 		t.Errorf("got  %+v\nwant %+v", r, want)
 	}

@@ -50,6 +50,9 @@ type Route struct {
 	TLS string
 	// Expires is when the route ends, in UTC; zero is never.
 	Expires time.Time
+	// MaxUses is how many requests the route lets through in all, 0 is no limit.
+	// Who serves the table counts them; see Query.Uses.
+	MaxUses int
 	// Note is for people.
 	Note string
 }
