@@ -37,7 +37,7 @@ func agentMain() int {
 	if err := selfTestConfined(); err != nil {
 		return cannot(err)
 	}
-	return become(s)
+	return become(s, "hint: only /usr, /opt, the workspace and what -ro shows are there inside")
 }
 
 func cannot(err error) int {
@@ -84,8 +84,8 @@ func confine(pids uint64) error {
 }
 
 // become executes the command; it returns the exit code when that fails, as a
-// shell would.
-func become(s agentSpec) int {
+// shell would. Missing is what to say when there is no such command.
+func become(s agentSpec, missing string) int {
 	path, err := lookPath(s.Args[0], s.Env)
 	if err == nil {
 		err = syscall.Exec(path, s.Args, s.Env)
@@ -93,7 +93,7 @@ func become(s agentSpec) int {
 	fmt.Fprintf(os.Stderr, "bottle: %s: %v\n", s.Args[0], err)
 	if errors.Is(err, unix.ENOENT) {
 		if path == "" {
-			fmt.Fprintf(os.Stderr, "hint: only /usr, /opt, the workspace and what -ro shows are there inside\n")
+			fmt.Fprintln(os.Stderr, missing)
 		}
 		return 127
 	}

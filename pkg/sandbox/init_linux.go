@@ -33,6 +33,12 @@ func Stages() {
 		os.Exit(agentMain())
 	case stageHold:
 		os.Exit(holdMain())
+	case stageContained:
+		os.Exit(containedMain(os.Args[2:]))
+	case stageConfined:
+		os.Exit(confinedMain(os.Args[2:]))
+	case stagePart:
+		os.Exit(partMain(os.Args[2:]))
 	}
 }
 
@@ -58,7 +64,7 @@ func initMain() int {
 }
 
 // report tells the launcher how a stage went and is its exit code.
-func report(ctl *wire, err error) int {
+func report(ctl control, err error) int {
 	if err != nil {
 		ctl.send(message{Kind: kindError, Text: err.Error()})
 		return CannotStart

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 
 // testAgents are what the tests run inside, by name.
 var testAgents = map[string]func(args []string) int{
+	"answer":  answer,
 	"attack":  attack,
 	"connect": connect,
 	"dial":    dial,

@@ -17,9 +17,11 @@ type reapSpec struct {
 
 // pid1 is what _reap keeps.
 type pid1 struct {
-	ctl   *wire
-	agent int         // its process id
-	gone  atomic.Bool // the agent was reaped: its id may be another's
+	ctl       control
+	contained bool        // in a container, which has the streams and addresses of its own
+	terminal  bool        // the agent's streams are a terminal
+	agent     int         // its process id
+	gone      atomic.Bool // the agent was reaped: its id may be another's
 }
 
 // reapMain is the stage _reap, process 1 without any right. Its exit ends the
@@ -59,7 +61,7 @@ func (p *pid1) awaitGo() error {
 		return fmt.Errorf("unexpected message %q; wanted %q", m.Kind, kindGo)
 	}
 	if m.Healthy != "" {
-		if err := waitHealthy(m.Healthy); err != nil {
+		if err := waitHealthy(m.Proxy, m.Healthy); err != nil {
 			return err
 		}
 	}
@@ -68,7 +70,7 @@ func (p *pid1) awaitGo() error {
 
 // start starts the stage _agent.
 func (p *pid1) start(s reapSpec) error {
-	s.Agent.Terminal = s.Terminal
+	s.Agent.Terminal, p.terminal = s.Terminal, s.Terminal
 	f, err := specFile(s.Agent)
 	if err != nil {
 		return err
@@ -132,11 +134,14 @@ func (p *pid1) reap() int {
 			return CannotStart
 		case pid != p.agent:
 		case ws.Stopped():
-			p.ctl.send(message{Kind: kindStopped})
+			p.ctl.send(message{Kind: kindStopped, Terminal: p.terminal})
 		default:
 			p.gone.Store(true)
 			code := exitCode(ws)
 			p.ctl.send(message{Kind: kindExit, Code: code})
+			if p.contained {
+				return code // the engine keeps it
+			}
 			return 0
 		}
 	}

@@ -11,6 +11,13 @@
 //	_agent     the agent's process before it becomes the agent: limits,
 //	           keyring, system call filter; then executes the command
 //
+// In a container, where the engine has made the namespaces, the second half of
+// this is to be had alone (contained_linux.go, part_linux.go):
+//
+//	_contained process 1 of the agent's container, as _reap
+//	_confined  the agent's process, as _agent
+//	_part      process 1 of a container with one of the bottle's own programs
+//
 // A program that calls Start or Probe must call Stages first in its main.
 package sandbox
 
@@ -62,9 +69,13 @@ type Config struct {
 
 // A Check is what must hold inside before the agent starts.
 type Check struct {
-	// Healthy is a URL that must answer 200 through the proxy at ProxyAddr;
-	// "" asks nothing.
+	// Healthy is a URL that must answer 200 through the proxy; "" asks nothing.
 	Healthy string
+	// Proxy is HOST:PORT of the proxy; "" is ProxyAddr. A Sandbox has no other.
+	Proxy string
+	// Reach are addresses, HOST:PORT, that must not be reachable. A Sandbox adds
+	// those of the host.
+	Reach []string
 }
 
 // Errors of Start, Go and Wait that callers tell apart.

@@ -80,7 +80,7 @@ func (sb *Sandbox) Go(c Check) error {
 	if err != nil {
 		return err
 	}
-	if err := sb.l.ctl.send(message{Kind: kindGo, Healthy: c.Healthy, Reach: reach}); err != nil {
+	if err := sb.l.ctl.send(message{Kind: kindGo, Healthy: c.Healthy, Reach: append(reach, c.Reach...)}); err != nil {
 		return ErrLost
 	}
 	if _, _, err := sb.l.await(kindStarted, startTimeout+healthTimeout); err != nil {

@@ -154,11 +154,14 @@ func selfTestConfined() error {
 	return nil
 }
 
-// waitHealthy asks for url through the proxy at ProxyAddr until it answers 200.
-func waitHealthy(rawURL string) error {
+// waitHealthy asks for url through the proxy until it answers 200.
+func waitHealthy(proxy, rawURL string) error {
+	if proxy == "" {
+		proxy = ProxyAddr
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), healthTimeout)
 	defer cancel()
-	tr := &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: ProxyAddr}), DisableKeepAlives: true}
+	tr := &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: proxy}), DisableKeepAlives: true}
 	pause := time.Millisecond
 	for {
 		err := healthy(ctx, tr, rawURL)

@@ -11,37 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A message goes between launcher and _init over a SEQPACKET socket pair, one
-// per packet; descriptors ride along (SCM_RIGHTS, unix(7)). Both ends are our
-// own program; the agent has neither.
-type message struct {
-	Kind  string   `json:"kind"`
-	Text  string   `json:"text,omitempty"`  // of "error"
-	Names []string `json:"names,omitempty"` // of "ready": what the descriptors are
-	Code  int      `json:"code,omitempty"`  // of "exit" the code, of "signal" its number
-	// Of "go":
-	Healthy string   `json:"healthy,omitempty"`
-	Reach   []string `json:"reach,omitempty"` // host addresses that must not answer
-}
+const maxFds = 16
 
-// The kinds. From _init: ready or error, then started or error, then any number
-// of stopped, then exit. From the launcher: go, then any number of signal.
-const (
-	kindReady   = "ready"
-	kindError   = "error"
-	kindGo      = "go"
-	kindStarted = "started"
-	kindStopped = "stopped"
-	kindExit    = "exit"
-	kindSignal  = "signal"
-)
-
-const (
-	maxMessage = 64 << 10
-	maxFds     = 16
-)
-
-// wire is one end of the pair.
+// wire is one end of a SEQPACKET socket pair, one message per packet; descriptors
+// ride along (SCM_RIGHTS, unix(7)).
 type wire struct{ c *net.UnixConn }
 
 // newWires makes the pair: the launcher's end, and the file that _init inherits.

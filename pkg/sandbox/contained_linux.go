@@ -1,0 +1,122 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Inside a container the engine has made the namespaces, mounts and streams,
+// and dropped the capabilities. What is left is the second half of a sandbox:
+//
+//	_contained  process 1 of the agent's container: self-test, starts the agent,
+//	            reaps, signals, and ends with the bottle
+//	_confined   one more command in a running container: as the agent's process
+//
+// The launcher's word comes over a socket on a volume, which one of the
+// bottle's other parts relays (part_linux.go); when that ends, the launcher or
+// the part is gone, and process 1 ends the container.
+
+// containedMain is the stage _contained.
+func containedMain(command []string) int {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return cannot(err)
+	}
+	if len(command) == 0 {
+		return cannot(errors.New("no command"))
+	}
+	ctl, err := dialControl(InitSocket)
+	if err != nil {
+		return cannot(err)
+	}
+	p := &pid1{ctl: ctl, contained: true}
+	if err = ctl.send(message{Kind: kindReady}); err == nil {
+		err = p.awaitGo()
+	}
+	if err == nil {
+		awaitSize()
+		err = p.startContained(command)
+	}
+	if err != nil {
+		return report(ctl, err)
+	}
+	go p.obey()
+	return p.reap()
+}
+
+// dialControl waits for the relay, which may start after this process.
+func dialControl(path string) (*lines, error) {
+	late := time.Now().Add(startTimeout)
+	for {
+		c, err := net.Dial("unix", path)
+		if err == nil {
+			return newLines(c, c), nil
+		}
+		if time.Now().After(late) {
+			return nil, fmt.Errorf("the launcher is not there: %w", err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// sizeTimeout is how long a terminal may be without a size: the engine's client
+// sets it only after the start, and some programs ask but once.
+const sizeTimeout = time.Second
+
+func awaitSize() {
+	for late := time.Now().Add(sizeTimeout); time.Now().Before(late); time.Sleep(2 * time.Millisecond) {
+		ws, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
+		if err != nil || ws.Col > 0 {
+			return // no terminal, or one with a size
+		}
+	}
+}
+
+// startContained starts the command by way of the stage _confined.
+func (p *pid1) startContained(command []string) (err error) {
+	_, noTerminal := unix.IoctlGetTermios(0, unix.TCGETS)
+	p.terminal = noTerminal == nil
+	p.agent, err = syscall.ForkExec("/proc/self/exe", append([]string{"bottle", stageConfined}, command...), &syscall.ProcAttr{
+		Files: []uintptr{0, 1, 2}, Env: os.Environ(), Sys: &syscall.SysProcAttr{Setpgid: true, Foreground: p.terminal},
+	})
+	if err != nil {
+		return fmt.Errorf("starting the agent: %w", err)
+	}
+	closeStdio()
+	return p.ctl.send(message{Kind: kindStarted})
+}
+
+// confinedMain is the stage _confined: it gives up what the engine left and
+// becomes the command. The limits are the container's.
+func confinedMain(command []string) int {
+	if len(command) == 0 {
+		return cannot(errors.New("no command"))
+	}
+	if err := confineContained(); err != nil {
+		return cannot(err)
+	}
+	if err := selfTestConfined(); err != nil {
+		return cannot(err)
+	}
+	return become(agentSpec{Args: command, Env: os.Environ()}, "hint: the command is looked for in the agent's image and the workspace")
+}
+
+// confineContained is confine where the engine's own filter may refuse some of
+// the steps, in which case nothing is left to give up.
+func confineContained() error {
+	if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil && err != unix.ENOSYS && err != unix.EPERM {
+		return fmt.Errorf("session keyring: %w", err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("core limit: %w", err)
+	}
+	if err := landlockScope(); err != nil && !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	return filterSyscalls()
+}

@@ -1,0 +1,181 @@
+package sandbox
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func parsePart(args []string) (p Part, err error) {
+	fs := flag.NewFlagSet(stagePart, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.StringVar(&p.Fd, "fd", "", "")
+	fs.StringVar(&p.Lend, "lend", "", "")
+	fs.StringVar(&p.Relay, "relay", "", "")
+	fs.StringVar(&p.Next, "next", "", "")
+	if err := fs.Parse(args); err != nil {
+		return p, err
+	}
+	if p.Command = fs.Args(); len(p.Command) == 0 {
+		return p, errors.New("no program")
+	}
+	return p, nil
+}
+
+// runningPart is a part with its program.
+type runningPart struct {
+	Part
+	signals chan os.Signal
+	pid     atomic.Int64 // of the program, 0 while there is none
+	again   atomic.Bool  // it is to be started anew when it has ended
+	fd      *os.File
+}
+
+// partMain is the stage _part.
+func partMain(args []string) int {
+	r := &runningPart{signals: make(chan os.Signal, 16)}
+	// First of all: process 1 without a handler ignores some and dies of others.
+	signal.Notify(r.signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
+	err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	if err == nil {
+		r.Part, err = parsePart(args)
+	}
+	if err == nil {
+		err = r.join()
+	}
+	if err == nil {
+		go r.obey()
+		var code int
+		if code, err = r.run(); err == nil {
+			return code
+		}
+	}
+	fmt.Fprintf(os.Stderr, "bottle: %v\n", err)
+	return CannotStart
+}
+
+// join makes the connections to the bottle's other containers.
+func (r *runningPart) join() error {
+	in := io.Writer(io.Discard)
+	if r.Relay != "" {
+		relay, err := listenRelay(r.Relay)
+		if err != nil {
+			return err
+		}
+		go relay.copyOut(os.Stdout)
+		in = relay
+	}
+	go func() {
+		io.Copy(in, os.Stdin)
+		r.end(endTime)
+	}()
+	if addr, path, ok := strings.Cut(r.Lend, "="); ok {
+		if err := lendTo(addr, path); err != nil {
+			return err
+		}
+	}
+	if r.Fd == "" {
+		return nil
+	}
+	f, err := partListener(r.Fd)
+	r.fd = f
+	return err
+}
+
+// endTime is how long a program may take to end once its launcher is gone.
+const endTime = 3 * time.Second
+
+// end ends the program, by force after a while, and so this process.
+func (r *runningPart) end(wait time.Duration) {
+	pid := int(r.pid.Load())
+	if pid == 0 {
+		os.Exit(CannotStart) // it waits for another container
+	}
+	unix.Kill(pid, unix.SIGTERM)
+	time.Sleep(wait)
+	unix.Kill(pid, unix.SIGKILL)
+}
+
+// run runs the program, as often as asked to, and reaps. It returns the exit
+// code of the last run.
+func (r *runningPart) run() (int, error) {
+	for {
+		files := []uintptr{0, 1, 2}
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			return 0, err
+		}
+		files[0] = null.Fd()
+		if r.Relay != "" {
+			files[1] = 2 // standard output is the relay's
+		}
+		if r.fd != nil {
+			files = append(files, r.fd.Fd())
+		}
+		pid, err := syscall.ForkExec(r.Command[0], r.Command, &syscall.ProcAttr{Files: files, Env: os.Environ()})
+		null.Close()
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", r.Command[0], err)
+		}
+		r.pid.Store(int64(pid))
+		code := reapUntil(pid)
+		r.pid.Store(0)
+		if !r.again.Swap(false) {
+			return code, nil
+		}
+	}
+}
+
+// reapUntil waits for every process that is given to process 1, until pid ends.
+func reapUntil(pid int) int {
+	for {
+		var ws unix.WaitStatus
+		got, err := unix.Wait4(-1, &ws, 0, nil)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return CannotStart
+		case got == pid:
+			return exitCode(ws)
+		}
+	}
+}
+
+// obey carries out the signals that the operator's tools send.
+func (r *runningPart) obey() {
+	for sig := range r.signals {
+		pid := int(r.pid.Load())
+		switch {
+		case pid == 0:
+		case r.Next != "" && (sig == syscall.SIGHUP || sig == syscall.SIGUSR1):
+			r.renew(pid, sig)
+		case sig == syscall.SIGTERM, sig == syscall.SIGINT:
+			unix.Kill(pid, unix.SIGTERM)
+		default:
+			unix.Kill(pid, sig.(syscall.Signal))
+		}
+	}
+}
+
+// renew takes up the next file, and has the program read it.
+func (r *runningPart) renew(pid int, sig os.Signal) {
+	if err := os.Rename(r.Next+".next", r.Next); err != nil && !errors.Is(err, os.ErrNotExist) {
+		fmt.Fprintf(os.Stderr, "bottle: %v\n", err)
+		return
+	}
+	if sig == syscall.SIGHUP {
+		unix.Kill(pid, unix.SIGHUP)
+		return
+	}
+	r.again.Store(true)
+	r.end(endTime)
+}
