@@ -90,6 +90,12 @@ func (p *plan) readManifest(o options) error {
 			*path = filepath.Join(base, *path)
 		}
 	}
+	for _, path := range m.ReadOnly {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(base, path)
+		}
+		p.readOnly = append(p.readOnly, path)
+	}
 	return nil
 }
 

@@ -16,6 +16,7 @@ func main() { cli.Main("routesctl", usage, verbs...) }
 
 var verbs = []cli.Verb{
 	{Name: "fold", Run: fold},
+	{Name: "profile", Run: profiles},
 	{Name: "merge", Run: merge},
 	{Name: "validate", Run: validate},
 	{Name: "hosts", Run: hosts},

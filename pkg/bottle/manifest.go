@@ -33,7 +33,11 @@ type Manifest struct {
 	Image, Dockerfile string
 	// Allowlist are hosts that pass without path filter or credential, in the
 	// canonical form of route.Route.Host.
-	Allowlist   []string
+	Allowlist []string
+	// Profiles are names of pkg/profile whose routes the bottle gets as well.
+	Profiles []string
+	// ReadOnly are host files or folders that the agent is shown besides.
+	ReadOnly    []string
 	EgressProxy EgressProxy
 	Pipelock    Pipelock
 	Protect     Protect
@@ -107,7 +111,7 @@ type reader struct {
 // read has one line per key. agent comes after command, from which it is derived
 // when absent; env last, since it is checked against the routes.
 func (m *reader) read(root *yaml.Node) {
-	top, ok := m.Mapping(root, "the manifest", "name", "agent", "command", "workspace", "env", "image", "dockerfile",
+	top, ok := m.Mapping(root, "the manifest", "name", "agent", "command", "workspace", "read_only", "env", "image", "dockerfile",
 		"egress", "egress_proxy", "pipelock", "protect", "limits")
 	if !ok {
 		return
@@ -117,6 +121,7 @@ func (m *reader) read(root *yaml.Node) {
 	m.field(top, "command", m.readCommand)
 	m.field(top, "agent", m.readAgent)
 	m.field(top, "workspace", m.path(&m.Workspace, "workspace"))
+	m.field(top, "read_only", m.readReadOnly)
 	m.field(top, "image", m.text(&m.Image, "image"))
 	m.field(top, "dockerfile", m.path(&m.Dockerfile, "dockerfile"))
 	m.field(top, "egress", m.readEgress)

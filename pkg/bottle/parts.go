@@ -3,9 +3,11 @@ package bottle
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"strconv"
 	"strings"
 
+	"bottle/pkg/profile"
 	"bottle/pkg/route"
 	"bottle/pkg/strictyaml"
 
@@ -13,11 +15,41 @@ import (
 )
 
 func (m *reader) readEgress(n *yaml.Node) {
-	e, ok := m.Mapping(n, "egress", "allowlist")
+	e, ok := m.Mapping(n, "egress", "allowlist", "profiles")
 	if !ok {
 		return
 	}
+	m.field(e, "profiles", m.readProfiles)
 	m.field(e, "allowlist", m.readAllowlist)
+}
+
+func (m *reader) readProfiles(n *yaml.Node) {
+	items, ok := m.List(n, "egress.profiles")
+	if !ok {
+		return
+	}
+	for _, item := range items {
+		name, ok := m.String(item, "a profile")
+		if ok && !profile.Known(name) {
+			m.Fault(item, "unknown profile "+strictyaml.Quote(name), "wanted one of "+strings.Join(profile.Names(), ", "))
+		}
+		m.Profiles = append(m.Profiles, name)
+	}
+}
+
+func (m *reader) readReadOnly(n *yaml.Node) {
+	items, ok := m.List(n, "read_only")
+	if !ok {
+		return
+	}
+	for _, item := range items {
+		p, ok := m.String(item, "a path of read_only")
+		if ok && p == "" {
+			m.Fault(item, "a path of read_only is empty", "wanted a file or folder")
+			continue
+		}
+		m.ReadOnly = append(m.ReadOnly, filepath.Clean(p))
+	}
 }
 
 // readAllowlist reads the hosts by the rule for routes: each as a route that is

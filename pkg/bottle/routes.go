@@ -4,16 +4,18 @@ import (
 	"fmt"
 	"slices"
 
+	"bottle/pkg/profile"
 	"bottle/pkg/route"
 )
 
 // EffectiveRoutes is the table that the bottle starts with: the manifest's
-// routes in their order, then its egress.allowlist and the agent's default
-// allowlist as routes that pass everything. A host that one of the manifest's
-// routes decides already, a wildcard included, gets no second route: it would be
-// the more exact one and undo the first. slots maps EGRESS_PROXY_TOKEN_0, _1, …,
+// routes in their order, then its egress.allowlist as routes that pass everything,
+// its egress.profiles, and the agent's default allowlist. A host that an earlier
+// one of these decides already, a wildcard included, gets no second route: it would
+// be the more exact one and undo the first. slots maps EGRESS_PROXY_TOKEN_0, _1, …,
 // numbered in the order of the routes, to the variables of the operator's
-// environment that hold the credentials.
+// environment that hold the credentials. An error is also a profile whose hosts
+// cannot be known on this machine.
 func EffectiveRoutes(m *Manifest) (t *route.Table, slots map[string]string, err error) {
 	var routes []route.Route
 	slots = map[string]string{}
@@ -24,20 +26,42 @@ func EffectiveRoutes(m *Manifest) (t *route.Table, slots map[string]string, err 
 		}
 		routes = append(routes, r.Route)
 	}
-	own, err := route.New(slices.Clone(routes))
+	profiles, err := profile.All(m.Profiles)
 	if err != nil {
 		return nil, nil, err
 	}
-	seen := map[string]bool{}
-	for _, host := range slices.Concat(m.Allowlist, DefaultAllowlist(m.Agent)) {
-		if seen[host] || own.Lookup(host) != nil { // finds "*.x" for "*.x" and what is below
-			continue
+	for _, more := range [][]route.Route{bare(m.Allowlist), profiles, bare(DefaultAllowlist(m.Agent))} {
+		if routes, err = undecided(routes, more); err != nil {
+			return nil, nil, err
 		}
-		seen[host] = true
-		routes = append(routes, route.Route{Host: host})
 	}
 	t, err = route.New(routes)
 	return t, slots, err
+}
+
+// bare are routes that pass everything of each host.
+func bare(hosts []string) []route.Route {
+	var routes []route.Route
+	for _, h := range hosts {
+		routes = append(routes, route.Route{Host: h})
+	}
+	return routes
+}
+
+// undecided appends those of more whose host no route decides.
+func undecided(routes, more []route.Route) ([]route.Route, error) {
+	t, err := route.New(slices.Clone(routes))
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for _, r := range more {
+		if !seen[r.Host] && t.Lookup(r.Host) == nil { // finds "*.x" for "*.x" and what is below
+			routes = append(routes, r)
+		}
+		seen[r.Host] = true
+	}
+	return routes, nil
 }
 
 // PipelockAllowlist is the api_allowlist of the bottle's pipelock: the hosts of

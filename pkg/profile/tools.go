@@ -1,0 +1,138 @@
+package profile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"bottle/pkg/route"
+)
+
+// npm, go and debian have no host of their own here: whoever uses a private
+// mirror has named it in the tool's configuration, and that is what is wanted.
+
+// A tool reads the addresses that a tool fetches from, and says how it knows.
+type tool func() (addresses []string, source string, err error)
+
+var tools = map[string]tool{"npm": npm, "go": goProxies, "debian": aptSources}
+
+// npm reads the registry. Packages are GETs; publishing is a PUT, and "npm audit",
+// a POST, is left out: npm install goes on without.
+func npm() ([]string, string, error) {
+	out, err := ask("npm", "config", "get", "registry")
+	return strings.Fields(out), "npm config get registry", err
+}
+
+// goProxies reads the module proxies and the checksum database.
+func goProxies() ([]string, string, error) {
+	out, err := ask("go", "env", "GOPROXY", "GOSUMDB")
+	if err != nil {
+		return nil, "", err
+	}
+	proxies, sumdb, _ := strings.Cut(out, "\n")
+	// Elements are separated by commas or bars; direct and off are no addresses
+	// (https://go.dev/ref/mod#environment-variables).
+	list := strings.FieldsFunc(proxies, func(r rune) bool { return r == ',' || r == '|' })
+	list = slices.DeleteFunc(list, func(s string) bool { s = strings.TrimSpace(s); return s == "" || s == "direct" || s == "off" })
+	return append(list, sumAddress(sumdb)...), "go env GOPROXY GOSUMDB", nil
+}
+
+// sumAddress is where the database of GOSUMDB is: "NAME[+KEY] [URL]", or off.
+func sumAddress(s string) []string {
+	f := strings.Fields(s)
+	switch {
+	case len(f) == 0 || f[0] == "off":
+		return nil
+	case len(f) > 1:
+		return f[1:2]
+	}
+	name, _, _ := strings.Cut(f[0], "+")
+	return []string{"https://" + name}
+}
+
+// aptSources reads the archives of apt's sources as apt itself understands them.
+func aptSources() ([]string, string, error) {
+	out, err := ask("apt-get", "indextargets", "--format", "$(REPO_URI)")
+	return strings.Fields(out), "apt-get indextargets", err
+}
+
+// askTime is how long a tool may take for its answer.
+const askTime = 10 * time.Second
+
+// ask runs a tool of the operator's. In / and not here: a project's own .npmrc is
+// something that an earlier agent may have written.
+func ask(name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir, cmd.WaitDelay = "/", time.Second
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return "", fmt.Errorf("%s is not in PATH, and its configuration says which hosts are meant", name)
+	case err != nil:
+		first, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n")
+		return "", fmt.Errorf("%s %s: %w %q", name, strings.Join(args, " "), err, first)
+	}
+	return string(out), nil
+}
+
+// toolText writes the table of what a tool's configuration names.
+func toolText(name string, read tool) ([]byte, error) {
+	const hint = "\nhint: leave the profile out, and write its hosts into egress.allowlist"
+	addresses, source, err := read()
+	if err != nil {
+		return nil, fmt.Errorf("profile %s: %w"+hint, name, err)
+	}
+	routes, err := reading(addresses)
+	if err != nil {
+		return nil, fmt.Errorf("profile %s: %s: %w"+hint, name, source, err)
+	}
+	if len(routes) == 0 {
+		return nil, fmt.Errorf("profile %s: %s names no host"+hint, name, source)
+	}
+	t, err := route.New(routes)
+	if err != nil {
+		return nil, fmt.Errorf("profile %s: %s: %w"+hint, name, source, err)
+	}
+	return fmt.Appendf(nil, "# %s: the hosts of this machine's configuration, to read.\n# Source: %s\n%s", name, source, t.Encode()), nil
+}
+
+// reading makes routes that read below each address.
+func reading(addresses []string) ([]route.Route, error) {
+	var routes []route.Route
+	for _, a := range addresses {
+		u, err := url.Parse(strings.TrimSpace(a))
+		if err != nil {
+			return nil, errors.New("an address that is none") // it may hold a password
+		}
+		if u.Scheme != "http" && u.Scheme != "https" {
+			continue // file:, cdrom: and the like need no route
+		}
+		r := route.Route{Methods: []string{"GET", "HEAD"}}
+		if r.Host, err = route.CanonicalHost(u.Hostname()); err != nil {
+			return nil, err
+		}
+		if p := strings.Trim(u.Path, "/"); p != "" {
+			r.PathAllowlist = []string{"/" + p}
+		}
+		if u.Port() != "" {
+			port, err := strconv.Atoi(u.Port())
+			if err != nil {
+				return nil, err
+			}
+			r.Ports = []int{port}
+		}
+		routes = join(routes, r)
+	}
+	return routes, nil
+}
