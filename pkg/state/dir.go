@@ -82,7 +82,15 @@ func (d Dir) Log(part string) string { return d.In(filepath.Base(filepath.Clean(
 // would follow the links in them.
 func (d Dir) Make() error {
 	queue := d.Queue()
-	for _, p := range []string{string(d), d.Proxy(), d.Tokens(), queue, d.In("queue", "pending"), d.In("queue", "decided"), d.Shown(), d.In("pipelock")} {
+	return d.make(string(d), d.Proxy(), d.Tokens(), queue, d.In("queue", "pending"), d.In("queue", "decided"), d.Shown(), d.In("pipelock"))
+}
+
+// MakeOperator is Make for a bottle whose parts keep their files elsewhere: what
+// the operator's tools need on this machine.
+func (d Dir) MakeOperator() error { return d.make(string(d), d.Shown()) }
+
+func (d Dir) make(folders ...string) error {
+	for _, p := range folders {
 		if err := os.MkdirAll(p, 0o700); err != nil {
 			return err
 		}

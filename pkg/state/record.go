@@ -28,6 +28,15 @@ type Record struct {
 	Workspace string          `json:"workspace,omitempty"`
 	Command   []string        `json:"command,omitempty"`
 	ProxyURL  string          `json:"proxy_url,omitempty"` // as the agent sees it
+	ID        string          `json:"id,omitempty"`        // backend docker: the label bottle.id of its objects
+	Engine    *Engine         `json:"engine,omitempty"`    // backend docker: where the parts are
+}
+
+// Engine is how to reach the container engine of a bottle again, from any shell.
+type Engine struct {
+	Program string `json:"program,omitempty"` // the command line; "" is docker
+	Context string `json:"context,omitempty"`
+	Host    string `json:"host,omitempty"` // as in DOCKER_HOST
 }
 
 // Save writes r whole to the bottle's record.

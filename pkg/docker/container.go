@@ -1,0 +1,159 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Container is what the engine says of one.
+type Container struct {
+	ID, Name  string
+	State     string // created, running, paused, restarting, removing, exited, dead
+	Labels    map[string]string
+	ExitCode  int
+	OOMKilled bool
+	Started   time.Time
+}
+
+// Running reports whether the container's process is there.
+func (c Container) Running() bool { return c.State == "running" || c.State == "paused" }
+
+// Containers are those, running or not, that have all the labels, each as KEY or
+// KEY=VALUE.
+func (e *Engine) Containers(ctx context.Context, labels ...string) ([]Container, error) {
+	args := []string{"ps", "-a", "--no-trunc", "--format", "{{json .}}"}
+	for _, l := range labels {
+		args = append(args, "--filter", "label="+l)
+	}
+	out, err := e.Output(ctx, nil, args...)
+	if err != nil {
+		return nil, err
+	}
+	// The labels in these lines are joined by commas that may also be in them.
+	var ids []string
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var line struct{ ID string }
+		if err := dec.Decode(&line); err == io.EOF {
+			break
+		} else if err != nil || line.ID == "" {
+			return nil, fmt.Errorf("%s ps: %v; wanted JSON lines with an ID", e.program(), err)
+		}
+		ids = append(ids, line.ID)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	list, err := e.inspect(ctx, ids...)
+	if errors.Is(err, ErrNoContainer) {
+		return list, nil // one was removed between the two questions
+	}
+	return list, err
+}
+
+// Inspect describes one container by name or ID; ErrNoContainer when there is none.
+func (e *Engine) Inspect(ctx context.Context, container string) (Container, error) {
+	if err := validPlace(container, "/"); err != nil {
+		return Container{}, err
+	}
+	list, err := e.inspect(ctx, container)
+	if err == nil && len(list) != 1 {
+		err = fmt.Errorf("%s inspect: %d answers; wanted one", e.program(), len(list))
+	}
+	if err != nil {
+		return Container{}, err
+	}
+	return list[0], nil
+}
+
+// inspect returns what it has also beside an error.
+func (e *Engine) inspect(ctx context.Context, ids ...string) ([]Container, error) {
+	out, failed := e.Output(ctx, nil, append([]string{"inspect", "--type", "container", "--format", "{{json .}}"}, ids...)...)
+	var list []Container
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var c struct {
+			ID, Name string
+			State    struct {
+				Status    string
+				ExitCode  int
+				OOMKilled bool
+				StartedAt time.Time
+			}
+			Config struct{ Labels map[string]string }
+		}
+		if err := dec.Decode(&c); err == io.EOF {
+			return list, failed
+		} else if err != nil {
+			return list, errors.Join(failed, fmt.Errorf("%s inspect: %w", e.program(), err))
+		}
+		list = append(list, Container{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), State: c.State.Status, Labels: c.Config.Labels,
+			ExitCode: c.State.ExitCode, OOMKilled: c.State.OOMKilled, Started: c.State.StartedAt})
+	}
+}
+
+// Signal sends sig to the container's first process. Nil says that it was sent,
+// not that anything came of it.
+func (e *Engine) Signal(ctx context.Context, container string, sig syscall.Signal) error {
+	name := unix.SignalName(sig)
+	if name == "" {
+		return fmt.Errorf("signal %d; wanted one that has a name", sig)
+	}
+	if err := validPlace(container, "/"); err != nil {
+		return err
+	}
+	_, err := e.Output(ctx, nil, "kill", "--signal", name, container)
+	return err
+}
+
+// Exec runs a program in a running container and returns its standard output.
+// The program's exit code is the error's Code.
+func (e *Engine) Exec(ctx context.Context, container string, stdin io.Reader, args ...string) ([]byte, error) {
+	cmd, err := execArgs(container, stdin != nil, args)
+	if err != nil {
+		return nil, err
+	}
+	return e.Output(ctx, stdin, cmd...)
+}
+
+// execArgs is the command line of docker exec; with input its standard input is
+// passed on.
+func execArgs(container string, input bool, args []string) ([]string, error) {
+	if err := validPlace(container, "/"); err != nil {
+		return nil, err
+	}
+	if len(args) == 0 || !path.IsAbs(args[0]) {
+		return nil, fmt.Errorf("exec of %q; wanted an absolute path", args)
+	}
+	cmd := []string{"exec"}
+	if input {
+		cmd = append(cmd, "-i")
+	}
+	return append(append(cmd, container), args...), nil
+}
+
+var name = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.+-]{0,254}$`)
+
+// validName reports whether s is a container's or a context's name, none of which
+// could be a flag or a path.
+func validName(s string) bool { return name.MatchString(s) }
+
+// validPlace checks the two halves of CONTAINER:PATH.
+func validPlace(container, file string) error {
+	if !validName(container) {
+		return fmt.Errorf("container %q; wanted a name or an ID", container)
+	}
+	if !path.IsAbs(file) || path.Clean(file) != file || strings.ContainsRune(file, 0) {
+		return fmt.Errorf("path %q in a container; wanted an absolute one without dots", file)
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+)
+
+// Contexts are the names of docker's contexts, sorted: the engines that the
+// operator has told docker of.
+func (e *Engine) Contexts(ctx context.Context) ([]string, error) {
+	if e.Podman() {
+		return nil, errors.New("podman has no contexts; wanted docker's command line")
+	}
+	out, err := (&Engine{Program: e.Program, Env: e.Env}).Output(ctx, nil, "context", "ls", "--format", "{{json .}}")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var c struct{ Name string }
+		if err := dec.Decode(&c); err == io.EOF {
+			slices.Sort(names)
+			return slices.Compact(names), nil
+		} else if err != nil {
+			return nil, err
+		}
+		names = append(names, c.Name)
+	}
+}
+
+// Where says which engine a call goes to, in a way that At finds again from
+// another shell: the context, or "" with the host of DOCKER_HOST.
+func (e *Engine) Where(ctx context.Context) (context, host string, err error) {
+	if e.Podman() || e.Context == "" && e.host() != "" {
+		return "", e.host(), nil
+	}
+	if e.Context != "" {
+		if e.Context == "default" {
+			host = e.host() // what the default context means then
+		}
+		return e.Context, host, nil
+	}
+	out, err := e.Output(ctx, nil, "context", "show")
+	return string(bytes.TrimSpace(out)), "", err
+}
+
+// At is the engine that Where described: whatever the environment says now.
+func At(program, context, host string) *Engine {
+	e := &Engine{Program: program, Context: context}
+	if e.Podman() {
+		e.Env = []string{"CONTAINER_HOST=" + host}
+		return e
+	}
+	e.Env = []string{"DOCKER_HOST=" + host, "DOCKER_CONTEXT="}
+	return e
+}
