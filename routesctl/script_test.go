@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"bottle/pkg/mirror/standin"
 	"bottle/pkg/route"
 	"bottle/pkg/scripttest"
 )
@@ -14,6 +15,7 @@ import (
 func TestMain(m *testing.M) {
 	scripttest.Main(m, map[string]func() int{
 		"routesctl": func() int { main(); return 0 },
+		"pipelock":  standin.Main,
 	})
 }
 

@@ -53,6 +53,7 @@ func shownOf(l liveTable, now time.Time) shown {
 
 // A liveTable is the table that a running proxy serves, and what it says of it.
 type liveTable struct {
+	b      *live
 	data   []byte
 	t      *route.Table
 	status reload.Status
@@ -80,5 +81,5 @@ func served(ctx context.Context, env *cli.Env, slug string) (liveTable, error) {
 	if s.Digest != t.Digest() {
 		return liveTable{}, fmt.Errorf("%s is not what the proxy serves (%d routes, digest %.12s)\nhint: 'routesctl apply -bottle %s FILE' installs a table again", b.dir.Routes(), s.Routes, s.Digest, slug)
 	}
-	return liveTable{data, t, s}, nil
+	return liveTable{b, data, t, s}, nil
 }

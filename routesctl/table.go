@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 
+	"bottle/pkg/bottle"
 	"bottle/pkg/cli"
 	"bottle/pkg/route"
 	"bottle/pkg/strictyaml"
+
+	"gopkg.in/yaml.v3"
 )
 
 // readTable reads and parses a table from the file name, or from standard input
@@ -23,6 +26,38 @@ func readTable(env *cli.Env, name string) (*route.Table, error) {
 		return nil, refuse(env, err)
 	}
 	return t, nil
+}
+
+// A policy is a table, and where it is from.
+type policy struct {
+	table    *route.Table
+	manifest bool // it is the effective one of a manifest
+}
+
+// readPolicy reads a table or a manifest from the file name, as readTable does. A
+// document with the key routes, or one that is no mapping, is meant as a table.
+func readPolicy(env *cli.Env, name string) (policy, error) {
+	data, shown, err := env.ReadInput(name, route.MaxBytes)
+	if err != nil {
+		return policy{}, err
+	}
+	t, err := route.Parse(shown, data)
+	if err == nil {
+		return policy{table: t}, nil
+	}
+	root, _ := strictyaml.Document(shown, data, strictyaml.Limits{Bytes: bottle.MaxBytes})
+	if root == nil || root.Kind != yaml.MappingNode || (strictyaml.Mapping{Node: root}).Get("routes") != nil {
+		return policy{}, refuse(env, err)
+	}
+	m, err := bottle.Parse(shown, data)
+	if err != nil {
+		return policy{}, refuse(env, err)
+	}
+	t, _, err = bottle.EffectiveRoutes(m)
+	if err != nil {
+		return policy{}, refuse(env, err)
+	}
+	return policy{t, true}, nil
 }
 
 // refuse makes err an answer, "no". Faults are printed here, one per line and
