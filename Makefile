@@ -2,6 +2,7 @@
 PROGRAMS = egress-proxy routesctl superviser pipemirror bottlerun
 GOFLAGS ?= -trimpath
 FUZZTIME ?= 10s
+TO = $(DESTDIR)$(or $(PREFIX),/usr/local)
 export CGO_ENABLED = 0
 
 help: ## this list
@@ -48,11 +49,16 @@ arrows: ## who imports whom
 check: lint race ## what CI runs
 	$(MAKE) fuzz FUZZTIME=5s
 
-install: build ## into PREFIX/bin (default /usr/local)
-	install -d $(DESTDIR)$(or $(PREFIX),/usr/local)/bin
-	install -m 755 $(PROGRAMS:%=bin/%) $(DESTDIR)$(or $(PREFIX),/usr/local)/bin/
+man: ## the manual pages into bin/man, made from the READMEs
+	@mkdir -p bin/man
+	for p in $(PROGRAMS); do go run ./scripts/man $$p/README.md >bin/man/$$p.1 || exit 1; done
+
+install: build man ## programs and manual pages into PREFIX (default /usr/local)
+	install -d $(TO)/bin $(TO)/share/man/man1
+	install -m 755 $(PROGRAMS:%=bin/%) $(TO)/bin/
+	install -m 644 $(PROGRAMS:%=bin/man/%.1) $(TO)/share/man/man1/
 
 clean: ## what was built
 	rm -rf bin
 
-.PHONY: help build demo test race interop fuzz bench bench-packages bench-proxy lint arrows check install clean
+.PHONY: help build demo test race interop fuzz bench bench-packages bench-proxy lint arrows check man install clean
