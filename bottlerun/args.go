@@ -11,8 +11,8 @@ func (p *plan) proxyArgs(upstream string) []string {
 	if upstream != "" {
 		args = append(args, "-upstream", upstream)
 	}
-	if ca := p.manifest.EgressProxy.UpstreamCA; ca != "" {
-		args = append(args, "-upstream-ca", ca)
+	if p.endsTLS || p.manifest.EgressProxy.UpstreamCA != "" {
+		args = append(args, "-upstream-ca", p.dir.UpstreamCA())
 	}
 	for _, n := range p.manifest.EgressProxy.AllowPrivate {
 		args = append(args, "-allow-private", n.String())
@@ -28,10 +28,6 @@ func (p *plan) superviserArgs(proxyURL string) []string {
 		args = append(args, "-proxy", proxyURL)
 	}
 	return args
-}
-
-func (p *plan) pipelockArgs(listen string) []string {
-	return []string{"run", "-c", p.dir.PipelockConfig(), "--listen", listen}
 }
 
 // plannedProxy is the proxy's URL as far as it is known before a start.

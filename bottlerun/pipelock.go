@@ -3,10 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
-	"strings"
+	"path/filepath"
 	"time"
 
 	"bottle/pkg/atomicfile"
@@ -20,25 +21,18 @@ import (
 // its start before it listens.
 func (r *running) startPipelock() error {
 	if r.pipelock == "" {
-		return nil
+		return r.writeUpstreamCA(nil)
 	}
 	addr, err := freeAddr()
 	if err != nil {
 		return err
 	}
 	r.pipelockAddr = addr
-	config, err := r.pipelockConfig()
+	start, err := r.preparePipelock(addr)
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(r.dir.PipelockConfig(), config, 0o600); err != nil {
-		return err
-	}
-	env, err := r.pipelockEnv()
-	if err != nil {
-		return err
-	}
-	p, err := startPart("pipelock", r.dir.PipelockLog(), r.pipelock, r.pipelockArgs(addr), env, r.died)
+	p, err := startPart("pipelock", r.dir.PipelockLog(), r.pipelock, start.Args, r.partEnv(start.Env...), r.died)
 	if err != nil {
 		return err
 	}
@@ -73,42 +67,103 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// pipelockConfig is a minimal one, or the operator's with our hosts merged in.
-func (r *running) pipelockConfig() ([]byte, error) {
-	hosts, left := r.table.Hosts()
-	for _, h := range left {
+// preparePipelock writes the files of the second proxy, and what egress-proxy
+// trusts for its sake.
+func (r *running) preparePipelock(addr string) (*mirror.Start, error) {
+	start, err := mirror.Prepare(r.lock.At(r.dir.Pipelock(), addr))
+	if err != nil {
+		return nil, cli.Refused(err)
+	}
+	for _, h := range start.Left {
 		note(r.env, "pipelock cannot match the route for %s and will refuse it", h)
 	}
-	names, _, err := mirror.Names("routes", []byte(strings.Join(hosts, "\n")))
-	if err != nil {
-		return nil, err
+	for _, f := range start.Files {
+		if err := atomicfile.Write(filepath.Join(r.dir.Pipelock(), f.Name), f.Data, f.Mode); err != nil {
+			return nil, err
+		}
 	}
-	file := r.manifest.Pipelock.Config
-	if file == "" {
-		return mirror.Config(mirror.Settings{Listen: r.pipelockAddr, Names: names, AllowPrivate: r.manifest.EgressProxy.AllowPrivate}), nil
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	merged, _, err := mirror.Merge(file, data, names, false)
-	return merged, cli.Refused(err)
+	return start, r.writeUpstreamCA(start.CA)
 }
 
-// pipelockEnv: what it trusts upstream it knows from SSL_CERT_FILE alone.
-func (r *running) pipelockEnv() ([]string, error) {
-	file := r.manifest.EgressProxy.UpstreamCA
+// findPipelock reads what the manifest says of the second proxy.
+func (p *plan) findPipelock(options) (err error) {
+	lock, proxy := p.manifest.Pipelock, p.manifest.EgressProxy
+	if lock.Off() {
+		return nil
+	}
+	p.lock = mirror.Settings{Name: p.name, Table: p.table, AllowPrivate: proxy.AllowPrivate,
+		Intercept: lock.Intercept, Passthrough: lock.Passthrough, OwnFile: lock.Config}
+	if lock.Config != "" {
+		if p.lock.Own, err = readFile(lock.Config, mirror.MaxBytes); err != nil {
+			return err
+		}
+	}
+	if p.lock.Roots, err = p.pipelockRoots(); err != nil {
+		return err
+	}
+	// A trial, so that a configuration that cannot be used is known by now.
+	trial, err := mirror.Prepare(p.lock.At("/", "127.0.0.1:0"))
+	if err != nil {
+		return cli.Refused(err)
+	}
+	p.endsTLS = trial.CA != nil
+	return nil
+}
+
+// pipelockRoots are what the second proxy trusts upstream; nil for its system's.
+func (p *plan) pipelockRoots() ([]byte, error) {
+	file := p.manifest.EgressProxy.UpstreamCA
 	if file == "" {
-		return r.partEnv(), nil
+		return nil, nil
 	}
 	extra, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	bundle, err := ca.Bundle(extra)
+	roots, err := ca.Bundle(extra)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	path := r.dir.In("pipelock-roots.pem") // not in its own folder, which it watches
-	return r.partEnv("SSL_CERT_FILE=" + path), atomicfile.Write(path, bundle, 0o600)
+	return roots, nil
+}
+
+// readFile reads a file of the operator's, at most limit bytes of it. It is
+// never nil without an error.
+func readFile(path string, limit int) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	if err == nil && len(data) > limit {
+		err = cli.Refusedf("%s: larger than %d bytes", path, limit)
+	}
+	return append([]byte{}, data...), err
+}
+
+// upstreamCA are the certificates that egress-proxy trusts beside the system's:
+// the manifest's, and that of the second proxy's authority.
+func (p *plan) upstreamCA(pipelock []byte) ([]byte, error) {
+	file := p.manifest.EgressProxy.UpstreamCA
+	if file == "" {
+		return pipelock, nil
+	}
+	extra, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	both, err := ca.Join(extra, pipelock)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return both, nil
+}
+
+func (r *running) writeUpstreamCA(pipelock []byte) error {
+	certs, err := r.upstreamCA(pipelock)
+	if err != nil || len(certs) == 0 {
+		return err
+	}
+	return atomicfile.Write(r.dir.UpstreamCA(), certs, 0o600)
 }

@@ -14,6 +14,7 @@ import (
 
 	"bottle/pkg/bottle"
 	"bottle/pkg/cli"
+	"bottle/pkg/mirror"
 	"bottle/pkg/route"
 	"bottle/pkg/sandbox"
 	"bottle/pkg/state"
@@ -35,6 +36,8 @@ type plan struct {
 	proxy    string            // paths of the programs
 	super    string
 	pipelock string // "" when there is none
+	lock     mirror.Settings
+	endsTLS  bool // by the second proxy, with an authority of its own
 	policy   sandbox.Policy
 	readOnly []string
 	getenv   func(string) string
@@ -51,7 +54,7 @@ type options struct {
 // makePlan decides and checks everything that can be checked beforehand.
 func makePlan(o options, getenv func(string) string) (*plan, error) {
 	p := &plan{backend: o.backend, getenv: getenv, readOnly: o.readOnly}
-	for _, step := range []func(options) error{p.readManifest, p.findWorkspace, p.findName, p.findCommand, p.findRoutes, p.findTokens, p.findPrograms, p.setPolicy} {
+	for _, step := range []func(options) error{p.readManifest, p.findWorkspace, p.findName, p.findCommand, p.findRoutes, p.findPipelock, p.findTokens, p.findPrograms, p.setPolicy} {
 		if err := step(o); err != nil {
 			return nil, err
 		}
@@ -305,7 +308,7 @@ func (p *plan) print(w io.Writer) error {
 		line("token", slot, "from", p.slots[slot])
 	}
 	if p.pipelock != "" {
-		line("start", append([]string{p.pipelock}, p.pipelockArgs("127.0.0.1:PORT")...)...)
+		line("start", append([]string{p.pipelock}, mirror.Args(p.dir.Pipelock(), "127.0.0.1:PORT")...)...)
 	}
 	upstream := ""
 	if p.pipelock != "" {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"bottle/pkg/mirror"
 	"bottle/pkg/sandbox"
 	"bottle/pkg/state"
 )
@@ -34,26 +35,23 @@ func cleanStale(dir state.Dir, rec state.Record) error {
 	return remove(dir.Record())
 }
 
-// dropSecrets removes the authority's key and the tokens of a run.
+// dropSecrets removes the authorities' keys and the tokens of a run.
 func dropSecrets(dir state.Dir) error {
 	// Not by filepath.Glob, which takes a bracket in the folder's own path for a pattern.
 	tokens, err := os.ReadDir(dir.Tokens())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	files := []string{dir.CAKey(), dir.In(socketName)}
+	files := []string{dir.In(socketName)}
 	for _, t := range tokens {
 		files = append(files, filepath.Join(dir.Tokens(), t.Name()))
 	}
-	// What a kill leaves of atomicfile.Write before its rename is the key, too.
-	parts, err := os.ReadDir(dir.Proxy())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, p := range parts {
-		if strings.HasPrefix(p.Name(), "."+filepath.Base(dir.CAKey())+".") {
-			files = append(files, filepath.Join(dir.Proxy(), p.Name()))
+	for _, key := range []string{dir.CAKey(), filepath.Join(dir.Pipelock(), mirror.KeyFile)} {
+		copies, err := keyFiles(key)
+		if err != nil {
+			return err
 		}
+		files = append(files, copies...)
 	}
 	for _, f := range files {
 		if err := remove(f); err != nil {
@@ -61,6 +59,22 @@ func dropSecrets(dir state.Dir) error {
 		}
 	}
 	return nil
+}
+
+// keyFiles are the key and what a kill leaves of atomicfile.Write before its
+// rename, which is the key, too.
+func keyFiles(key string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Dir(key))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	files := []string{key}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "."+filepath.Base(key)+".") {
+			files = append(files, filepath.Join(filepath.Dir(key), e.Name()))
+		}
+	}
+	return files, nil
 }
 
 func remove(path string) error {

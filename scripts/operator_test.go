@@ -30,6 +30,7 @@ type operator struct {
 	manifest   string
 	origin     *origin
 	env        []string // more variables
+	passed     string   // the hosts whose TLS the second proxy leaves alone
 }
 
 // asEach runs the test as the user who runs the tests and, when that is root,
@@ -139,8 +140,16 @@ func (op *operator) mkdir(path string) {
 // allow writes the manifest: these hosts, and more lines of egress_proxy.
 func (op *operator) allow(hosts string, more ...string) {
 	op.t.Helper()
-	op.write(op.manifest, fmt.Sprintf("workspace: %s\negress: {allowlist: [%s]}\negress_proxy:\n  upstream_ca: origin-ca.pem\n  allow_private: [127.0.0.0/8]\n%spipelock: {program: %s}\n",
-		op.work, hosts, strings.Join(more, ""), filepath.Join(op.home, "pipelock")), 0o644)
+	op.write(op.manifest, fmt.Sprintf("workspace: %s\negress: {allowlist: [%s]}\negress_proxy:\n  upstream_ca: origin-ca.pem\n  allow_private: [127.0.0.0/8]\n%spipelock: {program: %s, passthrough: [%s]}\n",
+		op.work, hosts, strings.Join(more, ""), filepath.Join(op.home, "pipelock"), op.passed), 0o644)
+}
+
+// unscanned has the second proxy leave the TLS of these hosts alone: scanned, a
+// request loses its Upgrade and its Expect.
+func (op *operator) unscanned(hosts string) *operator {
+	op.passed = hosts
+	op.allow(hosts)
+	return op
 }
 
 // dir is the state of one of the operator's bottles.

@@ -122,7 +122,7 @@ func TestOtherClients(t *testing.T) {
 // TestUploads: contents that are announced in different ways arrive whole.
 func TestUploads(t *testing.T) {
 	needCurl(t)
-	op := asSelf(t)
+	op := asSelf(t).unscanned("allowed.test")
 	const size = "3000000"
 	for _, c := range []struct{ name, script, want string }{
 		{"expect", "curl -sS --http1.1 -H 'Expect: 100-continue' -T file https://HOST/upload", size + " bytes, length " + size + `, expect "100-continue"`},
@@ -164,7 +164,7 @@ func TestLargePush(t *testing.T) {
 // TestWebSocketClients: curl speaks it, or at least makes the handshake.
 func TestWebSocketClients(t *testing.T) {
 	needCurl(t)
-	op := asSelf(t)
+	op := asSelf(t).unscanned("allowed.test")
 	for name, script := range map[string]string{
 		"curl wss": "curl --version | grep -q '^Protocols:.* wss' || exit 77\ncurl -sSN -m 15 wss://HOST/ws; true",
 		"handshake": `curl -sSN -m 15 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \

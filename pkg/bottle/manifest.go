@@ -64,12 +64,18 @@ type EgressProxy struct {
 type Pipelock struct {
 	Program, Image string
 	// Config is a configuration of the operator's that its allowlist is merged
-	// into; "" for a minimal strict one.
+	// into; "" for a strict one of our making.
 	Config string
+	// Intercept has pipelock end TLS, so that it scans what is inside; true
+	// unless the manifest says otherwise. Config decides it itself.
+	Intercept bool
+	// Passthrough are the hosts whose TLS it leaves alone all the same:
+	// DefaultPassthrough, or the manifest's instead.
+	Passthrough []string
 }
 
 // Off tells a bottle without pipelock.
-func (p Pipelock) Off() bool { return p == Pipelock{} }
+func (p Pipelock) Off() bool { return p.Program == "" && p.Image == "" }
 
 // Protect is what of the workspace's dangerous files the agent may write.
 type Protect struct {

@@ -52,16 +52,18 @@ func (m *reader) readReadOnly(n *yaml.Node) {
 	}
 }
 
-// readAllowlist reads the hosts by the rule for routes: each as a route that is
-// a host and nothing else.
-func (m *reader) readAllowlist(n *yaml.Node) {
-	items, ok := m.List(n, "egress.allowlist")
+func (m *reader) readAllowlist(n *yaml.Node) { m.Allowlist = m.hosts(n, "egress.allowlist") }
+
+// hosts reads a list of hosts by the rule for routes: each as a route that is a
+// host and nothing else.
+func (m *reader) hosts(n *yaml.Node, what string) (hosts []string) {
+	items, ok := m.List(n, what)
 	if !ok {
-		return
+		return nil
 	}
 	routes := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Line: n.Line, Column: n.Column}
 	for _, item := range items {
-		if _, ok := m.String(item, "a host of egress.allowlist"); !ok {
+		if _, ok := m.String(item, "a host of "+what); !ok {
 			continue
 		}
 		key := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "host", Line: item.Line, Column: item.Column}
@@ -69,8 +71,9 @@ func (m *reader) readAllowlist(n *yaml.Node) {
 			Line: item.Line, Column: item.Column, Content: []*yaml.Node{key, item}})
 	}
 	for _, r := range route.ManifestRoutes(m.Walker, routes) {
-		m.Allowlist = append(m.Allowlist, r.Host)
+		hosts = append(hosts, r.Host)
 	}
+	return hosts
 }
 
 func (m *reader) readEgressProxy(n *yaml.Node) {
@@ -113,16 +116,17 @@ func (m *reader) readPipelock(n *yaml.Node) {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		m.Fault(n, "pipelock is "+strictyaml.Kind(n), "wanted off, or a mapping with program or image, config")
+		m.Fault(n, "pipelock is "+strictyaml.Kind(n), "wanted off, or a mapping with program or image, config or intercept and passthrough")
 		return
 	}
-	p, ok := m.Mapping(n, "pipelock", "program", "image", "config")
+	p, ok := m.Mapping(n, "pipelock", "program", "image", "config", "intercept", "passthrough")
 	if !ok {
 		return
 	}
 	m.field(p, "program", m.text(&m.Pipelock.Program, "program")) // a bare name is looked up in PATH: not cleaned
 	m.field(p, "image", m.text(&m.Pipelock.Image, "image"))
 	m.field(p, "config", m.path(&m.Pipelock.Config, "config"))
+	m.readPipelockTLS(p)
 	if (p.Get("program") == nil) == (p.Get("image") == nil) {
 		m.Fault(n, "pipelock has neither or both of program and image", "wanted one of them, or pipelock: off")
 	}

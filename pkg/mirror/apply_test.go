@@ -53,17 +53,25 @@ func start(t *testing.T, config string) *running {
 	if err := os.Mkdir(filepath.Join(dir, "etc"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	r := &running{Pipelock: Pipelock{Config: filepath.Join(dir, "etc", "pipelock.yaml"), Log: filepath.Join(dir, "log"), Wait: 8 * time.Second}, addr: freeAddr(t)}
-	write(t, r.Config, config)
+	path, addr := filepath.Join(dir, "etc", "pipelock.yaml"), freeAddr(t)
+	write(t, path, config)
+	return begin(t, filepath.Dir(path), addr, &exec.Cmd{Args: []string{"pipelock", "run", "-c", path, "--listen", addr}})
+}
+
+// begin runs cmd as a pipelock whose files are in dir and waits for its /health.
+func begin(t *testing.T, dir, addr string, cmd *exec.Cmd) *running {
+	t.Helper()
+	home := t.TempDir()
+	r := &running{Pipelock: Pipelock{Config: filepath.Join(dir, ConfigFile), Log: filepath.Join(home, "log"), Wait: 8 * time.Second}, addr: addr, cmd: cmd}
 	log, err := os.OpenFile(r.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	r.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{"pipelock", "run", "-c", r.Config, "--listen", r.addr}, Stdout: log, Stderr: log,
-		Env: []string{"HOME=" + dir, "STANDIN_HOSTS=a.test=127.0.0.1,b.test=127.0.0.1"}}
+	cmd.Path, cmd.Stdout, cmd.Stderr = "/proc/self/exe", log, log
+	cmd.Env = append(cmd.Env, "HOME="+home, "STANDIN_HOSTS=a.test=127.0.0.1,b.test=127.0.0.1")
 	if real := os.Getenv("PIPELOCK"); real != "" {
-		r.cmd.Path = real
+		cmd.Path = real
 	}
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)

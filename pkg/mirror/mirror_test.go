@@ -55,8 +55,7 @@ func TestEveryBadHostIsAFaultOfItsOwn(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	s := Settings{Listen: "127.0.0.1:8888", Names: []string{"*.wild.test", "a.test", "wild.test"},
-		AllowPrivate: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/8")}}
+	s := Settings{Listen: "127.0.0.1:8888", AllowPrivate: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/8")}}
 	const want = `# The pipelock of one bottle. pipemirror edits api_allowlist; pipelock takes it up at once.
 version: 1
 mode: strict # the only mode that enforces the list
@@ -72,6 +71,7 @@ forward_proxy:
   enabled: true
   max_tunnel_seconds: 31536000
   idle_timeout_seconds: 86400
+  sni_verification: false
 ssrf:
   ip_allowlist:
     - "10.0.0.0/8"
@@ -81,11 +81,11 @@ logging:
 sentry:
   enabled: false
 `
-	if got := string(Config(s)); got != want {
+	if got := string(Config(s, []string{"*.wild.test", "a.test", "wild.test"})); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	// Without hosts it must still be one that pipelock loads.
-	got, err := Entries("c", Config(Settings{Listen: ":1"}))
+	got, err := Entries("c", Config(Settings{Listen: ":1"}, nil))
 	if err != nil || !reflect.DeepEqual(got, []string{Nobody}) {
 		t.Errorf("without names: %q, %v", got, err)
 	}

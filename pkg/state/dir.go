@@ -73,7 +73,9 @@ func (d Dir) AccessLog() string      { return d.In("access.jsonl") }            
 func (d Dir) Audit() string          { return d.In("audit.jsonl") }                                // one line per decision, chained
 func (d Dir) Queue() string          { return d.In("queue") }                                      // proposals and decisions
 func (d Dir) Shown() string          { return d.In("shown") }                                      // what the operator has seen
-func (d Dir) PipelockConfig() string { return d.In("pipelock", "pipelock.yaml") }                  // alone in its folder: pipelock watches the folder
+func (d Dir) UpstreamCA() string     { return d.In("egress-proxy", "upstream-ca.pem") }            // what the proxy trusts beside the system's roots
+func (d Dir) Pipelock() string       { return d.In("pipelock") }                                   // pipelock's own folder, which it watches
+func (d Dir) PipelockConfig() string { return d.In("pipelock", "pipelock.yaml") }                  // its configuration; beside it its authority
 func (d Dir) PipelockLog() string    { return d.In("pipelock.log") }                               // both streams of pipelock
 func (d Dir) Log(part string) string { return d.In(filepath.Base(filepath.Clean(part)) + ".log") } // a part's diagnostics
 
@@ -82,7 +84,7 @@ func (d Dir) Log(part string) string { return d.In(filepath.Base(filepath.Clean(
 // would follow the links in them.
 func (d Dir) Make() error {
 	queue := d.Queue()
-	return d.make(string(d), d.Proxy(), d.Tokens(), queue, d.In("queue", "pending"), d.In("queue", "decided"), d.Shown(), d.In("pipelock"))
+	return d.make(string(d), d.Proxy(), d.Tokens(), queue, d.In("queue", "pending"), d.In("queue", "decided"), d.Shown(), d.Pipelock())
 }
 
 // MakeOperator is Make for a bottle whose parts keep their files elsewhere: what

@@ -1,8 +1,8 @@
 // Package standin is a pipelock for tests: a program with the command line,
 // configuration, answers, log lines and reload of the real one as far as the
 // toolkit meets them, so that tests need no other project's code. Its resolver
-// is a table (the environment variable STANDIN_HOSTS, "name=address,…") and it
-// does not end TLS. Tests alone import it.
+// is a table (the environment variable STANDIN_HOSTS, "name=address,…"), and its
+// scanning knows two kinds of secret. Tests alone import it.
 package standin
 
 import (
@@ -41,12 +41,23 @@ type config struct {
 	} `yaml:"forward_proxy"`
 	TLSInterception struct {
 		Enabled            bool     `yaml:"enabled"`
+		CACert             string   `yaml:"ca_cert"`
+		CAKey              string   `yaml:"ca_key"`
 		PassthroughDomains []string `yaml:"passthrough_domains"`
 	} `yaml:"tls_interception"`
 	TrustedDomains []string `yaml:"trusted_domains"`
 	SSRF           struct {
 		IPAllowlist []string `yaml:"ip_allowlist"`
 	} `yaml:"ssrf"`
+	RequestBodyScanning struct {
+		Enabled          *bool    `yaml:"enabled"`
+		Action           string   `yaml:"action"`
+		ScanHeaders      *bool    `yaml:"scan_headers"`
+		SensitiveHeaders []string `yaml:"sensitive_headers"`
+	} `yaml:"request_body_scanning"`
+	DLP struct {
+		ScanEnv *bool `yaml:"scan_env"`
+	} `yaml:"dlp"`
 	Logging struct {
 		Format string `yaml:"format"`
 		Output string `yaml:"output"`
@@ -92,8 +103,11 @@ func (c *config) check() error {
 	if c.Mode == "strict" && len(c.APIAllowlist) == 0 {
 		return errors.New("strict mode requires at least one domain in api_allowlist")
 	}
-	if c.TLSInterception.Enabled {
-		return errors.New("the stand-in does not end TLS")
+	if a := c.RequestBodyScanning.Action; a != "" && a != "warn" && a != "block" {
+		return fmt.Errorf("invalid request_body_scanning.action %q: must be warn or block", a)
+	}
+	if c.RequestBodyScanning.SensitiveHeaders == nil {
+		c.RequestBodyScanning.SensitiveHeaders = []string{"Authorization", "Cookie", "X-Api-Key", "X-Token", "Proxy-Authorization", "X-Goog-Api-Key"}
 	}
 	if c.FetchProxy.Monitoring.MaxRequestsPerMinute <= 0 {
 		c.FetchProxy.Monitoring.MaxRequestsPerMinute = 60
@@ -149,6 +163,9 @@ func (c *config) weakens(old *config) (warnings [][2]string) {
 	}
 	if old.ForwardProxy.Enabled && !c.ForwardProxy.Enabled {
 		warnings = append(warnings, [2]string{"forward_proxy.enabled", "forward proxy disabled"})
+	}
+	if old.TLSInterception.Enabled && !c.TLSInterception.Enabled {
+		warnings = append(warnings, [2]string{"tls_interception.enabled", "TLS interception disabled"})
 	}
 	grown("tls_interception.passthrough_domains", "passthrough domains expanded", old.TLSInterception.PassthroughDomains, c.TLSInterception.PassthroughDomains)
 	grown("trusted_domains", "trusted domains expanded", old.TrustedDomains, c.TrustedDomains)

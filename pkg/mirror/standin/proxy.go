@@ -1,6 +1,7 @@
 package standin
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -84,8 +85,38 @@ func (s *server) connect(w http.ResponseWriter, r *http.Request, id string) {
 		http.Error(w, "tunnel dial failed", http.StatusBadGateway)
 		return
 	}
+	if authority := s.authority.Load(); authority != nil && c.intercepts(host) {
+		up.Close() // the real one has dialled by now as well
+		s.inside(w, &tunnel{c, authority, host, port, addr}, e)
+		return
+	}
 	s.tunnel(w, up, e)
 }
+
+// inside ends the TLS of the client and serves what is in it.
+func (s *server) inside(w http.ResponseWriter, t *tunnel, e event) {
+	down, buf, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer down.Close()
+	e.Event, e.Scanner, e.Reason, e.Message = "anomaly", "tls_intercept", "TLS MITM interception active", "anomaly detected"
+	s.log(e)
+	if _, err := io.WriteString(down, established); err != nil {
+		return
+	}
+	t.intercept(peeked{down, buf})
+}
+
+// peeked is a connection of which buf has read ahead.
+type peeked struct {
+	net.Conn
+	buf *bufio.ReadWriter
+}
+
+func (p peeked) Read(b []byte) (int, error) { return p.buf.Read(b) }
+
+const established = "HTTP/1.1 200 Connection Established\r\n\r\n"
 
 // tunnel joins the client to up until either side ends.
 func (s *server) tunnel(w http.ResponseWriter, up net.Conn, e event) {
@@ -97,7 +128,7 @@ func (s *server) tunnel(w http.ResponseWriter, up net.Conn, e event) {
 	defer down.Close()
 	e.Level, e.Event, e.Message = "info", "tunnel_open", "tunnel opened"
 	s.log(e)
-	if _, err := io.WriteString(down, "HTTP/1.1 200 Connection Established\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(down, established); err != nil {
 		return
 	}
 	var sent, received int64

@@ -109,6 +109,12 @@ func (s *server) reload() {
 		return
 	}
 	s.config.Store(next)
+	if authority, err := next.loadAuthority(s.path); err != nil {
+		// The real one goes on with the authority it has.
+		s.log(event{Level: "error", Event: "error", Method: "CONFIG_RELOAD", Resource: s.path, Error: "TLS cert cache reload failed: " + err.Error(), Message: "request error"})
+	} else {
+		s.authority.Store(authority)
+	}
 	s.rate.reset()
 	s.log(event{Level: "info", Event: "config_reload", Status: "success", Detail: "mode=" + next.Mode, Hash: next.hash, Message: "configuration reloaded"})
 	s.lastHash, s.lastReload = next.hash, time.Now()

@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"bottle/pkg/ca"
 )
 
 // Main is the program pipelock: run -c FILE [--listen ADDR], check -c FILE, and
@@ -78,10 +80,15 @@ func run(path, listen string) error {
 	if err != nil {
 		return err
 	}
+	authority, err := c.loadAuthority(path)
+	if err != nil {
+		return err
+	}
 	if listen == "" {
 		listen = c.FetchProxy.Listen
 	}
 	s := &server{path: path, stdout: os.Stdout, stderr: os.Stderr, hosts: hostTable(os.Getenv("STANDIN_HOSTS"))}
+	s.authority.Store(authority)
 	s.config.Store(c)
 	// The line comes before the listener, as it does there: it is no readiness.
 	s.log(event{Level: "info", Event: "startup", Listen: listen, Mode: c.Mode, Hash: c.hash, Message: "pipelock started"})
@@ -110,6 +117,7 @@ type server struct {
 	stdout, stderr io.Writer
 	hosts          map[string]netip.AddrPort
 	config         atomic.Pointer[config]
+	authority      atomic.Pointer[ca.Authority] // nil without interception
 	logMu          sync.Mutex
 	requests       atomic.Int64
 	rate           rate
@@ -165,5 +173,5 @@ func (s *server) health(w http.ResponseWriter) {
 	c := s.config.Load()
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(map[string]any{"status": "healthy", "version": "stand-in", "mode": c.Mode,
-		"forward_proxy_enabled": c.ForwardProxy.Enabled, "tls_interception_enabled": false, "kill_switch_active": false})
+		"forward_proxy_enabled": c.ForwardProxy.Enabled, "tls_interception_enabled": c.TLSInterception.Enabled, "kill_switch_active": false})
 }

@@ -144,7 +144,6 @@ func TestTunnel(t *testing.T) {
 	defer c.Close()
 	fmt.Fprintf(c, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", at, at)
 	br := bufio.NewReader(c)
-	const established = "HTTP/1.1 200 Connection Established\r\n\r\n"
 	head := make([]byte, len(established))
 	if _, err := io.ReadFull(br, head); err != nil || string(head) != established {
 		t.Fatalf("got %q, %v", head, err)
