@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 
+	"bottle/pkg/bottle"
 	"bottle/pkg/cli"
 	"bottle/pkg/sandbox"
 )
@@ -56,6 +57,7 @@ func (j *localJail) build(agentEnv []string) error {
 	cfg := sandbox.Config{
 		Name: p.name, Args: p.command, Env: agentEnv, Workspace: work, ReadOnly: p.readOnly, Bundle: j.pem,
 		Files:    map[string][]byte{"ca.pem": j.ca, "mcp.json": []byte(mcpConfig)},
+		Home:     bottle.Home(p.manifest, bottle.Inside{Workspace: p.work, Superviser: superviser}),
 		Programs: map[string]string{"superviser": p.super},
 		Listen:   []sandbox.Listen{{Name: "proxy", Network: "tcp", Address: sandbox.ProxyAddr}, {Name: "super", Network: "unix", Address: sandbox.Supervise}},
 		Pids:     uint64(p.manifest.Limits.Pids),
@@ -72,6 +74,9 @@ func (j *localJail) build(agentEnv []string) error {
 	}
 	return cli.Exit(sandbox.CannotStart, err)
 }
+
+// superviser is what joins an MCP client in the sandbox to the superviser.
+var superviser = []string{sandbox.BinDir + "/superviser", "connect", sandbox.Supervise}
 
 // mcpConfig tells an MCP client how to reach the superviser; for Claude Code:
 // --mcp-config /run/bottle/mcp.json.

@@ -15,6 +15,7 @@ var usage string
 func main() {
 	sandbox.Stages()
 	cli.Main("bottlerun", usage,
+		cli.Verb{Name: "init", Run: initVerb},
 		cli.Verb{Name: "run", Run: run},
 		cli.Verb{Name: "ls", Run: ls},
 		cli.Verb{Name: "stop", Run: stop},

@@ -106,7 +106,7 @@ func javaProxy(proxy string) (string, error) {
 func (m *reader) readEnv(n *yaml.Node) {
 	m.Pairs(n, "env", func(k, v *yaml.Node) {
 		value, ok := m.String(v, "env "+strictyaml.Quote(k.Value))
-		if why := m.refusedVar(k.Value); why != "" {
+		if why := m.refusedVar(k.Value, value); why != "" {
 			m.Fault(k, "env sets "+strictyaml.Quote(k.Value), why)
 			return
 		}
@@ -116,12 +116,12 @@ func (m *reader) readEnv(n *yaml.Node) {
 	})
 }
 
-func (m *reader) refusedVar(name string) (why string) {
+func (m *reader) refusedVar(name, value string) (why string) {
 	is := func(lists ...[]string) bool {
 		return slices.ContainsFunc(slices.Concat(lists...), func(s string) bool { return strings.EqualFold(s, name) })
 	}
 	switch host, isRef := m.refs[name]; {
-	case isRef:
+	case isRef && value != Placeholder:
 		return "the agent never sees a credential; this name is the token_ref of route " + host
 	case name == oauthToken:
 		return "the agent never sees a credential; give the route that carries it the role " + route.RoleClaudeCodeOAuth

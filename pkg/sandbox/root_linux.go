@@ -135,6 +135,18 @@ func writeOwn(s *spec) error {
 			return err
 		}
 	}
+	for rel, data := range s.Home {
+		if !filepath.IsLocal(rel) {
+			return fmt.Errorf("home: %s: not a path in it", rel)
+		}
+		path := filepath.Join(Home, rel)
+		if err := makeDirs(filepath.Dir(path)); err != nil {
+			return err
+		}
+		if err := writeFile(path, data, 0o600); err != nil {
+			return err
+		}
+	}
 	for name, src := range s.Programs {
 		if err := bindSource(src, filepath.Join(BinDir, filepath.Base(name)), sealed); err != nil {
 			return err

@@ -54,6 +54,7 @@ type Config struct {
 	Workspace *Workspace        // from OpenWorkspace; writable at its own path
 	ReadOnly  []string          // more host files or folders, shown read-only at their own path
 	Files     map[string][]byte // RunDir/NAME
+	Home      map[string][]byte // Home/PATH, the agent's own to change
 	Programs  map[string]string // RunDir/bin/NAME: a host executable, read-only
 	Bundle    []byte            // PEM put over the system's CA store files; none: left alone
 	Listen    []Listen

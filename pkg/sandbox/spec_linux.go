@@ -17,6 +17,7 @@ type spec struct {
 	ReadOnly  []source
 	Sockets   []string // of the system, to be covered
 	Files     map[string][]byte
+	Home      map[string][]byte
 	Programs  map[string]source
 	Bundle    []byte
 	Passwd    []byte // put over /etc/passwd; empty: left alone

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bottle/pkg/bottle"
+	"bottle/pkg/cli"
+	"bottle/pkg/escape"
+	"bottle/pkg/profile"
+)
+
+// initVerb writes a manifest for the project it stands in.
+func initVerb(_ context.Context, env *cli.Env) error {
+	fset := env.Flags()
+	dir := fset.String("dir", ".", "")
+	if err := env.Parse(fset, 0, 0); err != nil {
+		return err
+	}
+	p := &plan{getenv: env.Getenv, manifest: &bottle.Manifest{}}
+	if err := p.findWorkspace(options{dir: *dir}); err != nil {
+		return err
+	}
+	if err := p.setPolicy(options{}); err != nil {
+		return err
+	}
+	if err := refuseWorkspace(p); err != nil {
+		return err
+	}
+	f, err := find(p.work, env.Getenv)
+	if err != nil {
+		return err
+	}
+	text := f.manifest()
+	if _, err := bottle.Parse(manifestName, text); err != nil {
+		return fmt.Errorf("the manifest would not be valid, and is not written: %w", err)
+	}
+	if err := writeNew(filepath.Join(p.work, manifestName), text); err != nil {
+		return err
+	}
+	return f.print(env)
+}
+
+// writeNew writes a file that is not there yet.
+func writeNew(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return cli.Refusedf("%s is there already, and is left as it is\nhint: remove it first, or change it by hand; 'bottlerun doctor -fix' adds what tools lack", path)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// found is what init knows of a project and this machine.
+type found struct {
+	name     string
+	agent    *agentFound
+	profiles []string
+	notes    map[string]string // profile -> what its tool's configuration says
+	left     []string          // profiles whose hosts cannot be known, and why
+	remote   *remote
+	getenv   func(string) string
+}
+
+func find(work string, getenv func(string) string) (*found, error) {
+	f := &found{name: slugOf(filepath.Base(work)), notes: map[string]string{}, getenv: getenv}
+	if f.name == "" {
+		f.name = "bottle"
+	}
+	f.findProfiles(work)
+	f.remote = remoteOf(work, getenv)
+	var err error
+	f.agent, err = findAgent(getenv)
+	return f, err
+}
+
+// signs are the files by which the languages of a project are known.
+var signs = []struct {
+	profile string
+	files   []string
+}{
+	{"npm", []string{"package.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock"}},
+	{"pypi", []string{"pyproject.toml", "requirements.txt", "setup.py", "setup.cfg", "Pipfile", "uv.lock", "poetry.lock"}},
+	{"go", []string{"go.mod", "go.work"}},
+	{"crates", []string{"Cargo.toml"}},
+	{"rubygems", []string{"Gemfile"}},
+}
+
+// findProfiles looks for the signs in the project and one folder down.
+func (f *found) findProfiles(work string) {
+	entries, _ := os.ReadDir(work)
+	dirs := []string{work}
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && e.Name() != "node_modules" && e.Name() != "vendor" {
+			dirs = append(dirs, filepath.Join(work, e.Name()))
+		}
+	}
+	for _, s := range signs {
+		has := slices.ContainsFunc(dirs, func(dir string) bool {
+			return slices.ContainsFunc(s.files, func(name string) bool {
+				_, err := os.Lstat(filepath.Join(dir, name))
+				return err == nil
+			})
+		})
+		if !has {
+			continue
+		}
+		if err := f.addProfile(s.profile); err != nil {
+			f.left = append(f.left, err.Error())
+		}
+	}
+}
+
+func (f *found) addProfile(name string) error {
+	routes, err := profile.Routes(name)
+	if err != nil {
+		return err
+	}
+	f.profiles = append(f.profiles, name)
+	var hosts []string
+	for _, r := range routes {
+		hosts = append(hosts, r.Host+strings.Join(r.PathAllowlist, " "))
+	}
+	f.notes[name] = strings.Join(hosts, ", ")
+	return nil
+}
+
+// print says what was found, one thing a line.
+func (f *found) print(env *cli.Env) error {
+	var b strings.Builder
+	line := func(key, value string) { fmt.Fprintf(&b, "%s\t%s\n", key, escape.Text(value, 0)) }
+	line("manifest", manifestName)
+	line("name", f.name)
+	line("agent", f.agent.name+" "+f.agent.path)
+	for _, p := range f.agent.readOnly {
+		line("read-only", p)
+	}
+	for _, p := range f.profiles {
+		line("profile", p+": "+f.notes[p])
+	}
+	if f.remote != nil {
+		line("git", f.remote.host+f.remote.path+f.remote.how())
+	}
+	if _, err := env.Stdout.Write([]byte(b.String())); err != nil {
+		return err
+	}
+	for _, l := range f.left {
+		note(env, "left out: %s", escape.Text(strings.ReplaceAll(l, "\n", "; "), 0))
+	}
+	for _, v := range f.missing() {
+		note(env, "before bottlerun run: export %s=...  (%s)", v.name, v.what)
+	}
+	return nil
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"bottle/pkg/bottle"
+)
+
+// A need is a variable that a credential has to be in.
+type need struct{ name, what string }
+
+// text collects the lines of a manifest.
+type text struct{ strings.Builder }
+
+func (t *text) line(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
+
+// yaml is s as a scalar: JSON's strings are YAML's.
+func yaml(s string) string {
+	data, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a string
+	}
+	return string(data)
+}
+
+// comment is s as the rest of a comment's line.
+func comment(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// manifest is the text of bottle.yaml.
+func (f *found) manifest() []byte {
+	t := &text{}
+	t.line("# What this project's bottle is, and what it may reach. Written by bottlerun init;")
+	t.line("# read it, change it, keep it with the project. Start: bottlerun run")
+	t.line("name: %s", f.name)
+	f.writeAgent(t)
+	f.writeEnv(t)
+	f.writeEgress(t)
+	f.writeRoutes(t)
+	t.line("")
+	t.line("# The second proxy, which scans what leaves: pipelock: {program: pipelock}")
+	t.line("pipelock: off")
+	t.line("")
+	t.line("# More: protect: {git_config: false}, limits: {memory: 4g, pids: 2048, idle: 30m, wall: 8h}")
+	return []byte(t.String())
+}
+
+func (f *found) writeAgent(t *text) {
+	a := f.agent
+	switch a.name {
+	case "claude", "codex", "gemini":
+		t.line("agent: %s", a.name)
+	}
+	t.line("command: [%s]", yaml(a.path))
+	t.line("workspace: .")
+	if len(a.readOnly) > 0 {
+		t.line("")
+		t.line("# %s is not installed in the system's folders: this is shown, read-only.", a.name)
+		t.line("read_only:")
+		for _, p := range a.readOnly {
+			t.line("  - %s", yaml(p))
+		}
+	}
+}
+
+func (f *found) writeEnv(t *text) {
+	vars := f.agentEnv()
+	if f.remote != nil && f.remote.ssh != "" {
+		base := "https://" + f.remote.host + "/"
+		vars = append(vars, bottle.Var{Name: "GIT_CONFIG_COUNT", Value: "1"},
+			bottle.Var{Name: "GIT_CONFIG_KEY_0", Value: "url." + base + ".insteadOf"}, bottle.Var{Name: "GIT_CONFIG_VALUE_0", Value: f.remote.ssh})
+	}
+	if len(vars) == 0 {
+		return
+	}
+	t.line("")
+	t.line("# The agent's variables. A credential is never among them: it sees a placeholder.")
+	if f.remote != nil && f.remote.ssh != "" {
+		t.line("# The remote %s... is asked over https: ssh has no way out, and its keys stay out.", comment(f.remote.ssh))
+	}
+	t.line("env:")
+	for _, v := range vars {
+		t.line("  %s: %s", v.Name, yaml(v.Value))
+	}
+}
+
+// agentEnv: Claude Code with an API key is told by variables what it is told by
+// the role otherwise.
+func (f *found) agentEnv() []bottle.Var {
+	switch {
+	case f.agent.name == "claude" && f.byKey():
+		return []bottle.Var{{Name: "ANTHROPIC_API_KEY", Value: bottle.Placeholder},
+			{Name: "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", Value: "1"}, {Name: "DISABLE_TELEMETRY", Value: "1"},
+			{Name: "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL", Value: "1"}}
+	case f.agent.name == "codex":
+		return []bottle.Var{{Name: "OPENAI_API_KEY", Value: bottle.Placeholder}}
+	case f.agent.name == "gemini":
+		return []bottle.Var{{Name: "GEMINI_API_KEY", Value: bottle.Placeholder}}
+	}
+	return nil
+}
+
+// byKey: the operator has an API key for Claude Code and no token.
+func (f *found) byKey() bool {
+	return f.getenv("CLAUDE_CODE_OAUTH_TOKEN") == "" && f.getenv("ANTHROPIC_API_KEY") != ""
+}
+
+func (f *found) writeEgress(t *text) {
+	t.line("")
+	t.line("egress:")
+	if len(f.profiles) > 0 {
+		t.line("  # Reading packages and nothing else; 'routesctl profile NAME' shows hosts and paths.")
+		for _, p := range f.profiles {
+			t.line("  #   %s: %s", p, comment(f.notes[p]))
+		}
+		t.line("  profiles: [%s]", strings.Join(f.profiles, ", "))
+	}
+	for _, l := range f.left {
+		t.line("  # left out: %s", comment(l))
+	}
+	t.line("  # Hosts that pass as they are: every path, every method.")
+	t.line("  allowlist: []")
+}
+
+func (f *found) writeRoutes(t *text) {
+	var routes text
+	f.writeAPI(&routes)
+	f.writeGit(&routes)
+	if routes.Len() == 0 {
+		return
+	}
+	t.line("")
+	t.line("# Routes with a credential: token_ref names a variable of yours, whose value only the")
+	t.line("# proxy gets.")
+	t.line("egress_proxy:")
+	t.line("  routes:")
+	t.WriteString(routes.String())
+}
+
+func (f *found) writeAPI(t *text) {
+	switch {
+	case f.agent.name == "claude" && f.byKey():
+		t.line("    - host: api.anthropic.com")
+		t.line("      auth_header: x-api-key")
+		t.line("      auth: {token_ref: ANTHROPIC_API_KEY}")
+	case f.agent.name == "claude":
+		t.line("    # The token of 'claude setup-token'.")
+		t.line("    - host: api.anthropic.com")
+		t.line("      role: claude_code_oauth")
+		t.line("      auth: {scheme: Bearer, token_ref: CLAUDE_CODE_OAUTH_TOKEN}")
+	case f.agent.name == "codex":
+		t.line("    - host: api.openai.com")
+		t.line("      path_allowlist: [/v1]")
+		t.line("      auth: {scheme: Bearer, token_ref: OPENAI_API_KEY}")
+	case f.agent.name == "gemini":
+		t.line("    - host: generativelanguage.googleapis.com")
+		t.line("      auth_header: x-goog-api-key")
+		t.line("      auth: {token_ref: GEMINI_API_KEY}")
+	}
+}
+
+func (f *found) writeGit(t *text) {
+	r := f.remote
+	if r == nil {
+		return
+	}
+	variable, user := r.credential(f.getenv)
+	t.line("    # git, for this repository alone. With a credential a push is possible too.")
+	t.line("    - host: %s", yaml(r.host))
+	t.line("      path_allowlist: [%s, %s]", yaml(r.path), yaml(r.path+".git"))
+	if r.port != "" {
+		t.line("      ports: [%s]", r.port)
+	}
+	off := ""
+	if f.getenv(variable) == "" {
+		off = "# "
+	}
+	t.line("      %sauth_user: %s", off, user)
+	t.line("      %sauth: {scheme: Basic, token_ref: %s}", off, variable)
+}
+
+// missing are variables that the manifest names and that are not set.
+func (f *found) missing() []need {
+	var all []need
+	switch {
+	case f.agent.name == "claude" && !f.byKey():
+		all = append(all, need{"CLAUDE_CODE_OAUTH_TOKEN", "claude setup-token prints it"})
+	case f.agent.name == "codex":
+		all = append(all, need{"OPENAI_API_KEY", "a key of the API"})
+	case f.agent.name == "gemini":
+		all = append(all, need{"GEMINI_API_KEY", "a key of the API"})
+	}
+	var left []need
+	for _, n := range all {
+		if f.getenv(n.name) == "" {
+			left = append(left, n)
+		}
+	}
+	return left
+}
