@@ -127,3 +127,42 @@ func TestUsageTellsCodes(t *testing.T) {
 		}
 	}
 }
+
+// TestDecisions: each decision has a page with a status, and DESIGN.md names it.
+func TestDecisions(t *testing.T) {
+	design := read(t, "DESIGN.md")
+	pages, err := filepath.Glob("../docs/decisions/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	status := regexp.MustCompile(`(?m)^Status: (accepted|superseded by \[\d{4}\]\(\d{4}-[a-z0-9-]+\.md\))$`)
+	for _, page := range pages {
+		page = filepath.ToSlash(strings.TrimPrefix(page, "../"))
+		if !status.MatchString(read(t, page)) {
+			t.Errorf("%s has no status; wanted 'Status: accepted' or 'superseded by [NNNN](FILE)'", page)
+		}
+		if !strings.Contains(design, "("+page+")") {
+			t.Errorf("DESIGN.md does not name %s", page)
+		}
+	}
+}
+
+// TestLinks: what the documents link to is there.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#: ]+)(#[^)]*)?\)`)
+	pages := []string{"README.md", "DESIGN.md"}
+	for _, pattern := range []string{"docs/*.md", "docs/decisions/*.md", "*/README.md", "scripts/*/README.md"} {
+		found, err := filepath.Glob("../" + pattern)
+		must(t, err)
+		for _, f := range found {
+			pages = append(pages, strings.TrimPrefix(f, "../"))
+		}
+	}
+	for _, page := range pages {
+		for _, m := range link.FindAllStringSubmatch(read(t, page), -1) {
+			if _, err := os.Stat(filepath.Join("..", filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
