@@ -20,6 +20,7 @@ import (
 func initVerb(_ context.Context, env *cli.Env) error {
 	fset := env.Flags()
 	dir := fset.String("dir", ".", "")
+	from := fset.String("from", "", "")
 	if err := env.Parse(fset, 0, 0); err != nil {
 		return err
 	}
@@ -37,9 +38,18 @@ func initVerb(_ context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
+	if *from != "" {
+		if f.from, err = borrow(*from); err != nil {
+			return err
+		}
+	}
 	text := f.manifest()
 	if _, err := bottle.Parse(manifestName, text); err != nil {
-		return fmt.Errorf("the manifest would not be valid, and is not written: %w", err)
+		err = fmt.Errorf("the manifest would not be valid, and is not written: %w", err)
+		if f.from != nil { // what others wrote may be wrong
+			err = cli.Refused(err)
+		}
+		return err
 	}
 	if err := writeNew(filepath.Join(p.work, manifestName), text); err != nil {
 		return err
@@ -71,6 +81,7 @@ type found struct {
 	notes    map[string]string // profile -> what its tool's configuration says
 	left     []string          // profiles whose hosts cannot be known, and why
 	remote   *remote
+	from     *borrowed // another tool's settings; nil without -from
 	getenv   func(string) string
 }
 
@@ -156,7 +167,7 @@ func (f *found) print(env *cli.Env) error {
 	if _, err := env.Stdout.Write([]byte(b.String())); err != nil {
 		return err
 	}
-	for _, l := range f.left {
+	for _, l := range append(f.left, f.from.unlike()...) {
 		note(env, "left out: %s", escape.Text(strings.ReplaceAll(l, "\n", "; "), 0))
 	}
 	for _, v := range f.missing() {

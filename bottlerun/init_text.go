@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"bottle/pkg/bottle"
@@ -16,8 +17,8 @@ type text struct{ strings.Builder }
 
 func (t *text) line(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
 
-// yaml is s as a scalar: JSON's strings are YAML's.
-func yaml(s string) string {
+// quoted is s as a scalar: JSON's strings are YAML's.
+func quoted(s string) string {
 	data, err := json.Marshal(s)
 	if err != nil {
 		panic(err) // a string
@@ -59,14 +60,14 @@ func (f *found) writeAgent(t *text) {
 	case "claude", "codex", "gemini":
 		t.line("agent: %s", a.name)
 	}
-	t.line("command: [%s]", yaml(a.path))
+	t.line("command: [%s]", quoted(a.path))
 	t.line("workspace: .")
 	if len(a.readOnly) > 0 {
 		t.line("")
 		t.line("# %s is not installed in the system's folders: this is shown, read-only.", a.name)
 		t.line("read_only:")
 		for _, p := range a.readOnly {
-			t.line("  - %s", yaml(p))
+			t.line("  - %s", quoted(p))
 		}
 	}
 }
@@ -88,7 +89,7 @@ func (f *found) writeEnv(t *text) {
 	}
 	t.line("env:")
 	for _, v := range vars {
-		t.line("  %s: %s", v.Name, yaml(v.Value))
+		t.line("  %s: %s", v.Name, quoted(v.Value))
 	}
 }
 
@@ -123,15 +124,16 @@ func (f *found) writeEgress(t *text) {
 		}
 		t.line("  profiles: [%s]", strings.Join(f.profiles, ", "))
 	}
-	for _, l := range f.left {
+	for _, l := range append(f.left, f.from.unlike()...) {
 		t.line("  # left out: %s", comment(l))
 	}
 	t.line("  # Hosts that pass as they are: every path, every method.")
-	t.line("  allowlist: []")
+	f.from.writeAllowlist(t)
 }
 
 func (f *found) writeRoutes(t *text) {
 	var routes text
+	f.from.writeRoutes(&routes)
 	f.writeAPI(&routes)
 	f.writeGit(&routes)
 	if routes.Len() == 0 {
@@ -147,6 +149,7 @@ func (f *found) writeRoutes(t *text) {
 
 func (f *found) writeAPI(t *text) {
 	switch {
+	case slices.ContainsFunc(bottle.DefaultAllowlist(f.agent.name), f.from.names): // as it was there
 	case f.agent.name == "claude" && f.byKey():
 		t.line("    - host: api.anthropic.com")
 		t.line("      auth_header: x-api-key")
@@ -169,13 +172,13 @@ func (f *found) writeAPI(t *text) {
 
 func (f *found) writeGit(t *text) {
 	r := f.remote
-	if r == nil {
+	if r == nil || f.from.names(r.host) {
 		return
 	}
 	variable, user := r.credential(f.getenv)
 	t.line("    # git, for this repository alone. With a credential a push is possible too.")
-	t.line("    - host: %s", yaml(r.host))
-	t.line("      path_allowlist: [%s, %s]", yaml(r.path), yaml(r.path+".git"))
+	t.line("    - host: %s", quoted(r.host))
+	t.line("      path_allowlist: [%s, %s]", quoted(r.path), quoted(r.path+".git"))
 	if r.port != "" {
 		t.line("      ports: [%s]", r.port)
 	}
