@@ -33,6 +33,8 @@ type borrowedRoute struct {
 		TokenRef string `yaml:"token_ref" json:"token_ref"`
 	} `yaml:"auth" json:"auth,omitempty"`
 	Role any `yaml:"role" json:"role,omitempty"`
+	// Rest are fields that the original does not know.
+	Rest map[string]any `yaml:",inline" json:"-"`
 }
 
 // maxSettings bounds a file of another tool's.
@@ -155,10 +157,13 @@ func (b *borrowed) original(top map[string]yaml.Node) error {
 	if err := decode(top, "egress_proxy", &proxy); err != nil {
 		return err
 	}
-	for i, n := range proxy.Routes {
+	for _, n := range proxy.Routes {
 		var r borrowedRoute
-		if err := strict(n, &r); err != nil {
-			return fmt.Errorf("egress_proxy.routes, entry %d: %v; a route is taken whole or not at all", i+1, err)
+		if err := n.Decode(&r); err != nil {
+			return fmt.Errorf("egress_proxy.routes, line %d: %v", n.Line, err)
+		}
+		if len(r.Rest) > 0 { // it may have narrowed the route
+			return fmt.Errorf("egress_proxy.routes, line %d: unknown %s; a route is taken whole or not at all", n.Line, strings.Join(slices.Sorted(maps.Keys(r.Rest)), ", "))
 		}
 		b.routes = append(b.routes, r)
 	}
@@ -183,17 +188,6 @@ func decode(top map[string]yaml.Node, key string, into any) error {
 		return fmt.Errorf("%s: %v", key, err)
 	}
 	return nil
-}
-
-// strict reads a node and refuses what into does not know.
-func strict(n yaml.Node, into any) error {
-	data, err := yaml.Marshal(&n)
-	if err != nil {
-		return err
-	}
-	d := yaml.NewDecoder(strings.NewReader(string(data)))
-	d.KnownFields(true)
-	return d.Decode(into)
 }
 
 // names reports whether the settings have a route for the host.
