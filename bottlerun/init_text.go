@@ -100,6 +100,7 @@ func (f *found) agentEnv() []bottle.Var {
 	case f.agent.name == "claude" && f.byKey():
 		return []bottle.Var{{Name: "ANTHROPIC_API_KEY", Value: bottle.Placeholder},
 			{Name: "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", Value: "1"}, {Name: "DISABLE_TELEMETRY", Value: "1"},
+			{Name: "MCP_CONNECTION_NONBLOCKING", Value: "0"},
 			{Name: "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL", Value: "1"}}
 	case f.agent.name == "codex":
 		return []bottle.Var{{Name: "OPENAI_API_KEY", Value: bottle.Placeholder}}

@@ -40,6 +40,10 @@ var (
 	foreign = []string{"ALL_PROXY", "all_proxy", "SSL_CERT_DIR", "NPM_CONFIG_CAFILE", "CARGO_HTTP_PROXY"}
 )
 
+// mcpWaits "0" has Claude Code begin when its MCP servers are there: otherwise a
+// first refusal finds no tool to call (measured with 2.1.197).
+const mcpWaits = "MCP_CONNECTION_NONBLOCKING"
+
 const (
 	oauthToken  = "CLAUDE_CODE_OAUTH_TOKEN"
 	javaOptions = "JAVA_TOOL_OPTIONS"
@@ -70,6 +74,7 @@ func Env(m *Manifest, o Outlet) ([]string, error) {
 	if m.HasRole(route.RoleClaudeCodeOAuth) {
 		env = set(env, Placeholder, []string{oauthToken})
 		env = set(env, "1", quiet)
+		env = set(env, "0", []string{mcpWaits})
 	}
 	for _, v := range m.Env {
 		env = append(env, v.Name+"="+v.Value)
