@@ -13,7 +13,7 @@ import (
 func add(ctx context.Context, env *cli.Env) error {
 	c := &change{env: env}
 	fs := env.Flags()
-	slug := installFlags(fs, c)
+	installFlags(fs, c)
 	if err := env.Parse(fs, 0, 1); err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func add(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return refuse(env, err)
 	}
-	release, err := c.begin(ctx, *slug)
+	release, err := c.begin(ctx)
 	if err != nil {
 		return err
 	}

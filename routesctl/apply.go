@@ -16,6 +16,7 @@ import (
 // change is one installation of a table in a running bottle.
 type change struct {
 	env    *cli.Env
+	of     *target
 	b      *live
 	mirror string
 	dry    bool
@@ -28,7 +29,10 @@ type change struct {
 	before     []byte // the live file
 	now, next  *route.Table
 	bytes      []byte // next as it is copied in
-	generation uint64
+	generation uint64 // the proxy's, of its last answer
+	was        uint64 // the one of before
+	held       *holding
+	reason     string // for the audit log, where it is not plain
 }
 
 // tokenFlag is -token SLOT=VARIABLE, repeatable.
@@ -46,23 +50,22 @@ func (t tokenFlag) Set(s string) error {
 }
 
 // installFlags are those that apply and add share.
-func installFlags(fs *flag.FlagSet, c *change) (slug *string) {
+func installFlags(fs *flag.FlagSet, c *change) {
 	c.tokens = tokenFlag{}
-	slug = fs.String("bottle", "", "")
-	fs.StringVar(&c.mirror, "mirror", "pipemirror", "")
+	c.of = targetFlags(fs)
+	fs.StringVar(&c.mirror, "mirror", defaultMirror, "")
 	fs.BoolVar(&c.dry, "n", false, "")
 	fs.DurationVar(&c.wait, "wait", 5*time.Second, "")
 	fs.DurationVar(&c.hold, "for", 0, "")
 	fs.IntVar(&c.uses, "uses", 0, "")
 	fs.Var(tokenFlag(c.tokens), "token", "")
-	return slug
 }
 
 // apply installs a table in a running bottle.
 func apply(ctx context.Context, env *cli.Env) error {
 	c := &change{env: env}
 	fs := env.Flags()
-	slug := installFlags(fs, c)
+	installFlags(fs, c)
 	was := fs.String("was", "", "")
 	merged := fs.String("proposal", "", "")
 	if err := env.Parse(fs, 0, 1); err != nil {
@@ -72,7 +75,7 @@ func apply(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
-	release, err := c.begin(ctx, *slug)
+	release, err := c.begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -120,17 +123,23 @@ func exact(t *route.Table, host string) *route.Route {
 	return nil
 }
 
-// begin finds the bottle, takes its apply lock and reads its live table.
-func (c *change) begin(ctx context.Context, slug string) (release func(), err error) {
+// begin finds the bottle, takes its locks and reads its live table.
+func (c *change) begin(ctx context.Context) (release func(), err error) {
 	if c.hold < 0 || c.wait <= 0 || c.uses < 0 {
 		return nil, cli.Misused("-for, -wait and -uses; wanted a positive duration such as 1h, and a positive number")
 	}
-	if c.b, err = openBottle(c.env, slug); err != nil {
+	if c.b, err = c.of.open(ctx, c.env); err != nil {
 		return nil, err
 	}
-	if release, err = c.b.dir.HoldApply(ctx); err != nil {
+	here, err := c.b.dir.HoldApply(ctx)
+	if err != nil {
 		return nil, err
 	}
+	if c.held, err = c.b.hold(ctx); err != nil {
+		here()
+		return nil, err
+	}
+	release = func() { c.held.release(); here() }
 	if err := c.readLive(ctx); err != nil {
 		release()
 		return nil, err
@@ -143,7 +152,7 @@ func (c *change) readLive(ctx context.Context) (err error) {
 	if c.before, err = c.b.table(ctx); err != nil {
 		return fmt.Errorf("the live table cannot be read: %w; nothing was changed", err)
 	}
-	c.now, err = route.Parse(c.b.dir.Routes(), c.before)
+	c.now, err = route.Parse(c.b.place(routesFile), c.before)
 	if err != nil {
 		note(c.env, "the live table is not valid; nothing was changed")
 		return refuse(c.env, err)
@@ -157,13 +166,18 @@ func (c *change) unchangedSince(file string) error {
 	if err != nil {
 		return err
 	}
+	return c.unchanged(was, file)
+}
+
+// unchanged refuses when the live table is no longer was.
+func (c *change) unchanged(was *route.Table, name string) error {
 	if was.Digest() == c.now.Digest() {
 		return nil
 	}
 	for _, d := range route.Diff(was, c.now) {
 		note(c.env, "changed meanwhile: %s", d.Text)
 	}
-	return cli.Refusedf("the live table of %s is no longer %s; nothing was changed\nhint: 'routesctl show -bottle %s' it anew and decide again", c.b.dir.Name(), file, c.b.dir.Name())
+	return cli.Refusedf("the live table of %s is no longer %s; nothing was changed\nhint: 'routesctl show %s' it anew and decide again", c.b.dir.Name(), name, c.of)
 }
 
 // install is the order of a change: check, mirror, credentials, copy in, ask,
@@ -196,13 +210,13 @@ func (c *change) plan() error {
 	for _, d := range route.Diff(c.now, c.next) {
 		fmt.Fprintf(c.env.Stdout, "change\t%s\n", d.Text)
 	}
-	if c.mirror != "none" {
-		fmt.Fprintf(c.env.Stdout, "run\t%s apply -bottle %s\n", c.mirror, c.b.dir.Name())
+	if c.mirrors() {
+		fmt.Fprintf(c.env.Stdout, "run\t%s apply %s\n", c.mirror, c.of)
 	}
 	for slot, ref := range c.tokens {
 		fmt.Fprintf(c.env.Stdout, "deliver\t%s from %s\n", slot, ref)
 	}
-	fmt.Fprintf(c.env.Stdout, "copy\t%s\nsignal\tHUP\nwait\t%s\n", c.b.dir.Next(), c.b.dir.Status())
+	fmt.Fprintf(c.env.Stdout, "copy\t%s\nsignal\tHUP\nwait\t%s\n", c.b.place(nextFile), c.b.place(statusFile))
 	return nil
 }
 
@@ -212,7 +226,7 @@ func (c *change) alreadyServed(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("the proxy's answer cannot be read: %w; nothing was changed", err)
 	}
-	c.generation = s.Generation
+	c.generation, c.was = s.Generation, s.Generation
 	// With an error or a credential to deliver the proxy is asked again.
 	same := s.Digest == c.next.Digest() && s.Error == "" && c.now.Digest() == s.Digest
 	return same && len(c.tokens) == 0, nil
@@ -222,7 +236,8 @@ func (c *change) alreadyServed(ctx context.Context) (bool, error) {
 func (c *change) record() error {
 	err := audit.Append(c.b.dir.Audit(), audit.Entry{
 		Operator: operator(c.env), Bottle: c.b.dir.Name(), Component: "egress-proxy",
-		Decision: "applied", Before: string(c.before), After: string(c.bytes),
+		Decision: "applied", Reason: c.reason, Before: string(c.before), After: string(c.bytes),
+		Run: c.b.run(), Was: c.was, Generation: c.generation,
 	})
 	if err != nil {
 		return fmt.Errorf("the table is installed and confirmed, but the audit log cannot be written: %w", err)

@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"strings"
 	"time"
 
@@ -41,7 +38,7 @@ type explanation struct {
 func explain(ctx context.Context, env *cli.Env) error {
 	fs := env.Flags()
 	asJSON := fs.Bool("json", false, "")
-	slug := fs.String("bottle", "", "")
+	of := targetFlags(fs)
 	if err := env.Parse(fs, 2, 3); err != nil {
 		return err
 	}
@@ -49,7 +46,7 @@ func explain(ctx context.Context, env *cli.Env) error {
 	if len(request) == 3 {
 		request = request[1:]
 	}
-	if (*slug == "") != (fs.NArg() == 3) {
+	if (of.bottle == "") != (fs.NArg() == 3) {
 		return cli.Misused("wanted either -bottle NAME or a FILE, then METHOD URL")
 	}
 	q, err := route.NewQuery(request[0], request[1], time.Now())
@@ -57,8 +54,8 @@ func explain(ctx context.Context, env *cli.Env) error {
 		return cli.Misused("%v", err)
 	}
 	var e explanation
-	if *slug != "" {
-		e, err = explainLive(ctx, env, *slug, q)
+	if of.bottle != "" {
+		e, err = explainLive(ctx, env, of, q)
 	} else {
 		e, err = explainFile(env, fs.Arg(0), q)
 	}
@@ -80,33 +77,27 @@ func explainFile(env *cli.Env, name string, q route.Query) (explanation, error) 
 	return e, nil
 }
 
-func explainLive(ctx context.Context, env *cli.Env, slug string, q route.Query) (explanation, error) {
-	l, err := served(ctx, env, slug)
+func explainLive(ctx context.Context, env *cli.Env, of *target, q route.Query) (explanation, error) {
+	l, err := served(ctx, env, of)
 	if err != nil {
 		return explanation{}, err
 	}
 	q.Uses = l.status.Uses
 	e := explanationOf(l.t, q)
 	if e.Proposal != nil {
-		e.Command = e.pipe("routesctl add -bottle " + slug + e.renewal())
+		e.Command = e.pipe("routesctl add " + of.String() + e.renewal())
 	}
-	e.Pipelock, err = pipelockOf(l.b, q.Host)
+	e.Pipelock, err = pipelockOf(ctx, l.b, q.Host)
 	return e, err
 }
 
 // pipelockOf is what the pipelock of b makes of a host, nil when b has none.
-func pipelockOf(b *live, host string) (*mirror.Decision, error) {
-	if b.record.Parts["pipelock"].Pid == 0 {
-		return nil, nil
-	}
-	config, err := os.ReadFile(b.dir.PipelockConfig())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the bottle has a pipelock whose configuration is missing: %w", err)
-	}
-	if err != nil {
+func pipelockOf(ctx context.Context, b *live, host string) (*mirror.Decision, error) {
+	config, file, err := b.pipelock(ctx)
+	if err != nil || file == "" {
 		return nil, err
 	}
-	d, err := mirror.Decide(b.dir.PipelockConfig(), config, host)
+	d, err := mirror.Decide(file, config, host)
 	return &d, err
 }
 

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
+	"bottle/pkg/bottles"
 	"bottle/pkg/cli"
 	"bottle/pkg/reload"
-	"bottle/pkg/state"
 )
 
 // listed is a running bottle as list prints it.
@@ -18,64 +17,73 @@ type listed struct {
 	Routes     int    `json:"routes"`
 	Generation uint64 `json:"generation"`
 	Digest     string `json:"digest"`
-	Error      string `json:"error,omitempty"` // of the last reload
+	Context    string `json:"context,omitempty"` // of the engine, where the operator named it so
+	Host       string `json:"host,omitempty"`    // where the engine is, if not here
+	Error      string `json:"error,omitempty"`   // of the last reload, or why the proxy cannot tell
 }
 
 // list prints the running bottles and the table that each serves.
-func list(_ context.Context, env *cli.Env) error {
+func list(ctx context.Context, env *cli.Env) error {
 	flags := env.Flags()
 	asJSON := flags.Bool("json", false, "")
+	all := flags.Bool("all-contexts", false, "")
 	if err := env.Parse(flags, 0, 0); err != nil {
 		return err
 	}
-	root, err := state.Root(env.Getenv)
-	if err != nil {
+	found, err := bottles.List(ctx, env.Getenv, *all)
+	var silent bottles.Unasked
+	if err != nil && !errors.As(err, &silent) {
 		return err
 	}
-	slugs, err := state.List(root)
-	if err != nil {
-		return err
-	}
-	for _, slug := range slugs {
-		l, err := look(root, slug)
-		if errors.Is(err, errNotRunning) {
+	for i := range found {
+		b := &found[i]
+		if !b.Running() {
 			continue
 		}
-		if err != nil {
+		if err := printListed(env, look(ctx, b), *asJSON); err != nil {
 			return err
 		}
-		if err := printListed(env, l, *asJSON); err != nil {
-			return err
-		}
+	}
+	for _, err := range silent {
+		note(env, "%v", err)
 	}
 	return nil
 }
 
-var errNotRunning = errors.New("not running")
-
-func look(root, slug string) (listed, error) {
-	dir, err := state.At(root, slug)
+// look asks a bottle's proxy. That it is starting, or that its files are broken,
+// is shown and not hidden.
+func look(ctx context.Context, b *bottles.Bottle) listed {
+	l := listed{Name: b.Name, Backend: b.Backend}
+	var s reload.Status
+	var err error
+	if b.Engine == nil {
+		s, err = reload.Read(b.Dir.Status())
+	} else {
+		l.Context, l.Host = b.Engine.Place()
+		var c *container
+		if c, err = openContainer(b); err == nil {
+			s, err = c.status(ctx)
+		}
+	}
 	if err != nil {
-		return listed{}, err
+		s.Error = err.Error()
 	}
-	r, err := dir.Load()
-	if errors.Is(err, fs.ErrNotExist) || err == nil && (!dir.Running() || r.Boot != state.Boot()) {
-		return listed{}, errNotRunning
-	}
-	if err != nil {
-		return listed{}, err
-	}
-	s, err := reload.Read(dir.Status())
-	if err != nil {
-		s.Error = err.Error() // it is starting, or its files are broken: shown, not hidden
-	}
-	return listed{slug, r.Backend, s.Routes, s.Generation, s.Digest, s.Error}, nil
+	l.Routes, l.Generation, l.Digest, l.Error = s.Routes, s.Generation, s.Digest, s.Error
+	return l
 }
 
 func printListed(env *cli.Env, l listed, asJSON bool) error {
 	if asJSON {
 		return printJSON(env.Stdout, l)
 	}
-	_, err := fmt.Fprintf(env.Stdout, "%s\t%s\t%d\t%d\t%.12s\n", l.Name, l.Backend, l.Routes, l.Generation, dash(l.Digest))
+	_, err := fmt.Fprintf(env.Stdout, "%s\t%s\t%d\t%d\t%.12s\t%s\n", l.Name, l.Backend, l.Routes, l.Generation, dash(l.Digest), l.where())
 	return err
+}
+
+// where is the context or the host of the engine; "-" here.
+func (l listed) where() string {
+	if l.Context != "" && l.Context != "default" {
+		return l.Context
+	}
+	return dash(l.Host)
 }

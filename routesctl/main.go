@@ -25,5 +25,10 @@ var verbs = []cli.Verb{
 	{Name: "show", Run: show},
 	{Name: "apply", Run: apply},
 	{Name: "add", Run: add},
+	{Name: "edit", Run: edit},
+	{Name: "history", Run: history},
+	{Name: "rollback", Run: rollback},
 	{Name: "list", Run: list},
+	{Name: "_hold", Run: holdVerb},
+	{Name: "_remove", Run: removeVerb},
 }

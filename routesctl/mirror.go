@@ -15,14 +15,14 @@ import (
 // mirrorHosts lets the second proxy know the hosts first: when that fails the
 // egress-proxy is as it was, and never the other way round.
 func (c *change) mirrorHosts(ctx context.Context) error {
-	if c.mirror == "none" {
+	if !c.mirrors() {
 		return nil
 	}
 	names, left := c.next.Hosts()
 	for _, l := range left {
 		note(c.env, "%s: pipelock cannot match it; a bottle behind pipelock will not reach it", l)
 	}
-	cmd := exec.CommandContext(ctx, cli.Sibling(c.mirror), "apply", "-bottle", c.b.dir.Name())
+	cmd := exec.CommandContext(ctx, cli.Sibling(c.mirror), append([]string{"apply"}, c.of.args()...)...)
 	cmd.Stdin = strings.NewReader(strings.Join(names, "\n") + "\n")
 	cmd.Stdout, cmd.Stderr = c.env.Stderr, c.env.Stderr
 	// TERM and not KILL: an interrupted pipemirror puts the old file back.
@@ -40,11 +40,19 @@ func (c *change) mirrorHosts(ctx context.Context) error {
 	return fmt.Errorf("%s: %w; %s, routes unchanged\nhint: fix it with 'pipemirror edit -bottle %s', then retry", c.mirror, err, state, c.b.dir.Name())
 }
 
+// defaultMirror widens the pipelock of a bottle that has one.
+const defaultMirror = "pipemirror"
+
+// mirrors tells whether there is a program to be told of the hosts.
+func (c *change) mirrors() bool {
+	return c.mirror != "none" && (c.mirror != defaultMirror || c.b.hasPipelock())
+}
+
 // mirrorState is the second proxy's half of a message after mirrorHosts.
 func (c *change) mirrorState() string {
 	added := c.newHosts()
 	switch {
-	case c.mirror == "none" || c.b.record.Parts["pipelock"].Pid == 0:
+	case c.mirror == "none" || !c.b.hasPipelock():
 		return "no pipelock to change"
 	case len(added) == 0:
 		return "pipelock unchanged"

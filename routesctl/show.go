@@ -13,12 +13,12 @@ import (
 // show prints the live table of a running bottle.
 func show(ctx context.Context, env *cli.Env) error {
 	fs := env.Flags()
-	slug := fs.String("bottle", "", "")
+	of := targetFlags(fs)
 	asJSON := fs.Bool("json", false, "")
 	if err := env.Parse(fs, 0, 0); err != nil {
 		return err
 	}
-	l, err := served(ctx, env, *slug)
+	l, err := served(ctx, env, of)
 	if err != nil {
 		return err
 	}
@@ -61,8 +61,8 @@ type liveTable struct {
 
 // served is the live table of a bottle. The file is believed only when the
 // running proxy says that it serves it.
-func served(ctx context.Context, env *cli.Env, slug string) (liveTable, error) {
-	b, err := openBottle(env, slug)
+func served(ctx context.Context, env *cli.Env, of *target) (liveTable, error) {
+	b, err := of.open(ctx, env)
 	if err != nil {
 		return liveTable{}, err
 	}
@@ -70,7 +70,7 @@ func served(ctx context.Context, env *cli.Env, slug string) (liveTable, error) {
 	if err != nil {
 		return liveTable{}, err
 	}
-	t, err := route.Parse(b.dir.Routes(), data)
+	t, err := route.Parse(b.place(routesFile), data)
 	if err != nil {
 		return liveTable{}, refuse(env, err)
 	}
@@ -79,7 +79,7 @@ func served(ctx context.Context, env *cli.Env, slug string) (liveTable, error) {
 		return liveTable{}, err
 	}
 	if s.Digest != t.Digest() {
-		return liveTable{}, fmt.Errorf("%s is not what the proxy serves (%d routes, digest %.12s)\nhint: 'routesctl apply -bottle %s FILE' installs a table again", b.dir.Routes(), s.Routes, s.Digest, slug)
+		return liveTable{}, fmt.Errorf("%s is not what the proxy serves (%d routes, digest %.12s)\nhint: 'routesctl apply -bottle %s FILE' installs a table again", b.place(routesFile), s.Routes, s.Digest, of.bottle)
 	}
 	return liveTable{b, data, t, s}, nil
 }

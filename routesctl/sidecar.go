@@ -3,13 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"strings"
 	"syscall"
 
-	"bottle/pkg/atomicfile"
+	"bottle/pkg/bottles"
 	"bottle/pkg/cli"
 	"bottle/pkg/reload"
 	"bottle/pkg/state"
@@ -26,87 +27,84 @@ type sidecar interface {
 	remove(ctx context.Context, name string) error
 	signal(ctx context.Context, sig syscall.Signal) error
 	status(ctx context.Context) (reload.Status, error)
+	// place is where people find a file of the proxy's folder.
+	place(name string) string
+	// hold takes the bottle's table for one change, where another machine may
+	// change it too.
+	hold(ctx context.Context) (*holding, error)
+	// atStart tells whether the proxy was started with a value for slot that no
+	// file can replace.
+	atStart(slot string) bool
+	// pipelock is the configuration of the second proxy, and the name of its file;
+	// both are zero for a bottle without one.
+	pipelock(ctx context.Context) (config []byte, file string, err error)
+	hasPipelock() bool
+	// gone is why the proxy cannot answer: errProxyEnded, or that it cannot be
+	// asked. Nil says that it is there.
+	gone(ctx context.Context) error
+	// run tells this run of the bottle from earlier ones of its name.
+	run() string
 }
 
 // The names of a sidecar's files, as sidecar.copyIn takes them.
 const (
 	routesFile = "routes.yaml"
 	nextFile   = "routes.yaml.next"
+	statusFile = "routes.yaml.status"
 	tokenDir   = "tokens"
 )
 
-// local is the proxy of a bottle on this machine.
-type local struct {
-	dir  state.Dir
-	part state.Part
-}
-
-func (l local) table(context.Context) ([]byte, error) { return os.ReadFile(l.dir.Routes()) }
-
-func (l local) copyIn(_ context.Context, name string, data []byte, mode fs.FileMode) error {
-	return atomicfile.Write(filepath.Join(l.dir.Proxy(), name), data, mode)
-}
-
-func (l local) remove(_ context.Context, name string) error {
-	err := os.Remove(filepath.Join(l.dir.Proxy(), name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-func (l local) signal(_ context.Context, sig syscall.Signal) error {
-	err := l.part.Signal(sig)
-	if errors.Is(err, state.ErrGone) {
-		return errors.New("the egress-proxy has ended")
-	}
-	return err
-}
-
-func (l local) status(context.Context) (reload.Status, error) { return reload.Read(l.dir.Status()) }
+// errProxyEnded says that there is nobody to take a table up.
+var errProxyEnded = errors.New("the egress-proxy has ended")
 
 // live is a running bottle with its proxy.
 type live struct {
-	dir    state.Dir
-	record state.Record
+	dir state.Dir
 	sidecar
 }
 
-// openBottle finds the running bottle slug.
-func openBottle(env *cli.Env, slug string) (*live, error) {
-	if slug == "" {
-		return nil, cli.Misused("-bottle is required")
-	}
-	root, err := state.Root(env.Getenv)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := state.At(root, slug)
-	if err != nil {
-		return nil, cli.Misused("-bottle: %v", err)
-	}
-	r, err := dir.Load()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, cli.Refusedf("no bottle %q below %s\nhint: 'routesctl list' shows the running ones", slug, root)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !dir.Running() || r.Boot != state.Boot() {
-		return nil, cli.Refusedf("bottle %q is not running; its table is that of its manifest\nhint: 'bottlerun run %s' starts it", slug, slug)
-	}
-	return &live{dir, r, local{dir, r.Parts["egress-proxy"]}}, nil
+// target is the bottle that the command line names.
+type target struct{ bottle, context string }
+
+func targetFlags(fs *flag.FlagSet) *target {
+	t := &target{}
+	fs.StringVar(&t.bottle, "bottle", "", "")
+	fs.StringVar(&t.context, "context", "", "")
+	return t
 }
 
-// atStart tells whether the proxy was started with a value for slot, which no
-// file can replace: the environment comes first.
-func (b *live) atStart(slot string) bool {
-	for _, s := range b.record.Slots {
-		if s == slot {
-			return true
-		}
+// String is the flags that name the bottle, as one types them.
+func (t *target) String() string { return strings.Join(t.args(), " ") }
+
+// args are the flags that name the bottle to another program of the toolkit.
+func (t *target) args() []string {
+	if t.context == "" {
+		return []string{"-bottle", t.bottle}
 	}
-	return false
+	return []string{"-bottle", t.bottle, "-context", t.context}
+}
+
+// open finds the running bottle.
+func (t *target) open(ctx context.Context, env *cli.Env) (*live, error) {
+	if t.bottle == "" {
+		return nil, cli.Misused("-bottle is required")
+	}
+	b, err := bottles.Find(ctx, env.Getenv, t.context, t.bottle)
+	switch {
+	case errors.Is(err, bottles.ErrName):
+		return nil, cli.Misused("-bottle: %v", err)
+	case errors.Is(err, bottles.ErrAbsent) || errors.Is(err, bottles.ErrStopped):
+		return nil, cli.Refused(err)
+	case err != nil:
+		return nil, err
+	case b.Engine == nil:
+		return &live{b.Dir, local{b.Dir, b.Record}}, nil
+	}
+	c, err := openContainer(b)
+	if err != nil {
+		return nil, err
+	}
+	return &live{b.Dir, c}, nil
 }
 
 // operator is who acts, for the audit log.

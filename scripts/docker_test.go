@@ -32,13 +32,13 @@ func TestInContainer(t *testing.T) {
 		}
 	})
 	for _, user := range []string{"0:0", "12345:12345"} {
-		out, code := docker(t, "run", "--rm", "--network", "none", "--user", user, "-e", "BOTTLE_DIR=/work/.state", "-w", "/work/project", image, "/bin/bottlerun", "run", "--", "/bin/superviser", "-version")
+		out, code := runDocker(t, "run", "--rm", "--network", "none", "--user", user, "-e", "BOTTLE_DIR=/work/.state", "-w", "/work/project", image, "/bin/bottlerun", "run", "--", "/bin/superviser", "-version")
 		if code != 3 || !strings.Contains(out, "container") || !strings.Contains(out, "hint: ") {
 			t.Errorf("as %s: wanted exit 3 and that this is a container; got exit %d\n%s", user, code, out)
 		}
 	}
 	for _, p := range programs {
-		if out, code := docker(t, "run", "--rm", "--network", "none", image, "/bin/"+p, "-version"); code != 0 {
+		if out, code := runDocker(t, "run", "--rm", "--network", "none", image, "/bin/"+p, "-version"); code != 0 {
 			t.Errorf("%s -version: exit %d\n%s", p, code, out)
 		}
 	}
@@ -60,7 +60,7 @@ func needDocker(t *testing.T) {
 	t.Skip(why)
 }
 
-func docker(t *testing.T, args ...string) (string, int) {
+func runDocker(t *testing.T, args ...string) (string, int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()

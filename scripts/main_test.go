@@ -51,7 +51,11 @@ func installed(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	for _, f := range atEnd.list {
+		f()
+	}
+	return code
 }
 
 func install() error {

@@ -33,7 +33,12 @@ type Entry struct {
 	Reason    string          `json:"reason,omitempty"`
 	Before    string          `json:"before,omitempty"` // the whole table
 	After     string          `json:"after,omitempty"`
-	Prev      string          `json:"prev"` // hex SHA-256 of the line before without its newline; "" on the first
+	// Of a table that was installed: which run of the bottle it was, and the
+	// generations of the proxy before and after.
+	Run        string `json:"run,omitempty"`
+	Was        uint64 `json:"was,omitempty"`
+	Generation uint64 `json:"generation,omitempty"`
+	Prev       string `json:"prev"` // hex SHA-256 of the line before without its newline; "" on the first
 }
 
 // Append writes e as the last line of the file path, which it makes with mode

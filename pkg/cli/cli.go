@@ -146,7 +146,8 @@ func names(verbs []Verb) string {
 	return strings.Join(s, " ")
 }
 
-// report prints err as "prog: message" and returns its exit code.
+// report prints err as "prog: message" and returns its exit code. An error with a
+// method Hint gets that as a last line where the message has no hint of its own.
 func report(env *Env, err error) int {
 	if err == nil {
 		return Done
@@ -163,6 +164,10 @@ func report(env *Env, err error) int {
 	name := env.Prog
 	if env.Verb != "" {
 		name += " " + env.Verb
+	}
+	var h interface{ Hint() string }
+	if errors.As(err, &h) && !strings.Contains(msg, "\nhint: ") {
+		msg += "\nhint: " + h.Hint()
 	}
 	if code == Usage {
 		msg += fmt.Sprintf("; try '%s -h'", name)

@@ -30,11 +30,18 @@ func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 		}},
 		Verb{"yesterday", func(context.Context, *Env) error { return Refusedf("no") }},
 		Verb{"broken", func(context.Context, *Env) error { return errors.New("disk full") }},
+		Verb{"far", func(context.Context, *Env) error { return fmt.Errorf("copy: %w", hinted{}) }},
 		Verb{"pass", func(context.Context, *Env) error { return Exit(42, Silent) }},
 		Verb{"_hidden", func(context.Context, *Env) error { return nil }},
 	)
 	return code, out.String(), errw.String()
 }
+
+// hinted is an error that has advice apart from its message.
+type hinted struct{}
+
+func (hinted) Error() string { return "no engine" }
+func (hinted) Hint() string  { return "start it" }
 
 func TestExitCodesAndMessages(t *testing.T) {
 	cases := []struct {
@@ -49,9 +56,10 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{"yes a b", Usage, "", "prog yes: 2 operands given (\"b\" ...); wanted at most 1; try 'prog yes -h'\n"},
 		{"yesterday", No, "", "prog yesterday: no\n"},
 		{"broken", Trouble, "", "prog broken: disk full\n"},
+		{"far", Trouble, "", "prog far: copy: no engine\nhint: start it\n"},
 		{"pass", 42, "", ""},
-		{"nope", Usage, "", "prog: unknown verb \"nope\"; wanted one of: yes yesterday broken pass; try 'prog -h'\n"},
-		{"", Usage, "", "prog: no verb given; wanted one of: yes yesterday broken pass; try 'prog -h'\n"},
+		{"nope", Usage, "", "prog: unknown verb \"nope\"; wanted one of: yes yesterday broken far pass; try 'prog -h'\n"},
+		{"", Usage, "", "prog: no verb given; wanted one of: yes yesterday broken far pass; try 'prog -h'\n"},
 		{"-h", Done, testUsage, ""},
 		{"yes -h", Done, "usage: prog yes [-n]\nSays yes.\n\n", ""},
 		{"yesterday -h", Done, "usage: prog yesterday\nSays no.\n", ""},

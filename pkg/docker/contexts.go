@@ -48,6 +48,10 @@ func (e *Engine) Where(ctx context.Context) (context, host string, err error) {
 	return string(bytes.TrimSpace(out)), "", err
 }
 
+// Place is the context and the host that e was given; both "" for what the CLI
+// chooses by itself.
+func (e *Engine) Place() (context, host string) { return e.Context, e.host() }
+
 // At is the engine that Where described: whatever the environment says now.
 func At(program, context, host string) *Engine {
 	e := &Engine{Program: program, Context: context}

@@ -26,6 +26,7 @@ func TestEngine(t *testing.T) {
 	t.Run("copy", func(t *testing.T) { copies(t, e, c) })
 	t.Run("copy out", func(t *testing.T) { refusesLinks(t, e, c) })
 	t.Run("exec", func(t *testing.T) { execs(t, e, c) })
+	t.Run("session", func(t *testing.T) { sessions(t, e, c) })
 	t.Run("signal", func(t *testing.T) { signals(t, e, c) })
 	t.Run("missing", func(t *testing.T) { missing(t, e, c) })
 }
@@ -129,6 +130,31 @@ func execs(t *testing.T, e *docker.Engine, c string) {
 	}
 }
 
+func sessions(t *testing.T, e *docker.Engine, c string) {
+	s, err := e.Session(c, "/idle", "cat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"one", "two"} {
+		if _, err := s.Write([]byte(want + "\n")); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Line(t.Context()); got != want || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	s.Close()
+	<-s.Ended()
+	if s, err = e.Session(c, "/idle", "exit", "3"); err != nil {
+		t.Fatal(err)
+	}
+	var no *docker.Error
+	if _, err := s.Line(t.Context()); !errors.As(err, &no) || no.Code != 3 {
+		t.Errorf("got %v", err)
+	}
+	s.Close()
+}
+
 func signals(t *testing.T, e *docker.Engine, c string) {
 	if err := e.Signal(t.Context(), c, syscall.SIGHUP); err != nil {
 		t.Fatal(err)
@@ -202,9 +228,10 @@ func TestUnreachable(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		for _, w := range append(c.want, "\nhint: ") {
-			if !strings.Contains(err.Error(), w) {
-				t.Errorf("%s: wanted %q in %q", c.name, w, err)
+		said := err.Error() + "\nhint: " + gone.Hint()
+		for _, w := range c.want {
+			if !strings.Contains(said, w) {
+				t.Errorf("%s: wanted %q in %q", c.name, w, said)
 			}
 		}
 	}

@@ -64,13 +64,16 @@ func (e *Error) Is(target error) bool {
 type Unreachable struct {
 	Engine string // which one, in words
 	Reason string
-	Hint   string
+	hint   string
 	cause  error
 }
 
 func (e *Unreachable) Error() string {
-	return fmt.Sprintf("%s cannot be reached: %s\nhint: %s", e.Engine, e.Reason, e.Hint)
+	return fmt.Sprintf("%s cannot be reached: %s", e.Engine, e.Reason)
 }
+
+// Hint is what to do about it; pkg/cli prints it below the message.
+func (e *Unreachable) Hint() string { return e.hint }
 
 func (e *Unreachable) Unwrap() error { return e.cause }
 

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"syscall"
+
+	"bottle/pkg/bottles"
+	"bottle/pkg/docker"
+	"bottle/pkg/mirror"
+	"bottle/pkg/reload"
+	"bottle/pkg/route"
+)
+
+// Where the proxy's files lie in its container, and who it is there.
+const (
+	proxyFolder = "/bottle/egress-proxy"
+	proxyUser   = 10001
+)
+
+// pipelockConfig is pipelock's file in its container.
+const pipelockConfig = "/bottle/pipelock/pipelock.yaml"
+
+// maxStatus bounds the proxy's answer, which lists uses by host.
+const maxStatus = 64 << 20
+
+// container is the proxy of a bottle in a container engine.
+type container struct {
+	b *bottles.Bottle
+	*docker.Engine
+	id string
+}
+
+// openContainer refuses what could take up no table: its files could be read and
+// written all the same, and look as if they counted.
+func openContainer(b *bottles.Bottle) (*container, error) {
+	id, err := b.Part("egress-proxy")
+	if err != nil {
+		return nil, err
+	}
+	if p := b.Containers["egress-proxy"]; !p.Running() {
+		return nil, fmt.Errorf("bottle %s: %w (%s, exit code %d): no request passes, nothing was changed\nhint: 'bottlerun logs %s' may tell why; 'bottlerun stop %s' ends what is left", b.Name, errProxyEnded, p.State, p.ExitCode, b.Name, b.Name)
+	}
+	return &container{b, b.Engine, id}, nil
+}
+
+func (c *container) table(ctx context.Context) ([]byte, error) {
+	return c.read(ctx, routesFile, route.MaxBytes)
+}
+
+func (c *container) read(ctx context.Context, name string, limit int64) ([]byte, error) {
+	data, err := c.File(ctx, c.id, path.Join(proxyFolder, name), limit)
+	return data, c.told(err)
+}
+
+// copyIn sets owner and mode in the header of the tar stream: neither the umask
+// nor the user of this side matters, and nothing is written to a disk here.
+func (c *container) copyIn(ctx context.Context, name string, data []byte, mode fs.FileMode) error {
+	var entries []docker.Entry
+	if dir := path.Dir(name); dir != "." {
+		entries = append(entries, docker.Entry{Name: dir, Mode: fs.ModeDir | 0o700, UID: proxyUser, GID: proxyUser})
+	}
+	entries = append(entries, docker.Entry{Name: name, Mode: mode, UID: proxyUser, GID: proxyUser, Data: data})
+	return c.told(c.CopyIn(ctx, c.id, proxyFolder, entries...))
+}
+
+// remove asks our own program in the container, since docker cp removes nothing.
+func (c *container) remove(ctx context.Context, name string) error {
+	_, err := c.Exec(ctx, c.id, nil, "/bin/routesctl", "_remove", path.Join(proxyFolder, name))
+	return c.told(err)
+}
+
+func (c *container) signal(ctx context.Context, sig syscall.Signal) error {
+	return c.told(c.Signal(ctx, c.id, sig))
+}
+
+func (c *container) status(ctx context.Context) (reload.Status, error) {
+	data, err := c.read(ctx, statusFile, maxStatus)
+	if err != nil {
+		return reload.Status{}, err
+	}
+	return reload.Decode(bytes.TrimSpace(data))
+}
+
+func (c *container) gone(ctx context.Context) error {
+	now, err := c.Inspect(ctx, c.id)
+	if err == nil && !now.Running() {
+		return fmt.Errorf("%w (%s, exit code %d)", errProxyEnded, now.State, now.ExitCode)
+	}
+	return c.told(err)
+}
+
+func (c *container) place(name string) string {
+	return bottles.ContainerName(c.b.Name, "egress-proxy") + ":" + path.Join(proxyFolder, name)
+}
+
+// atStart: in a container all credentials are files.
+func (c *container) atStart(string) bool { return false }
+
+func (c *container) hasPipelock() bool {
+	_, has := c.b.Containers["pipelock"]
+	return has
+}
+
+func (c *container) pipelock(ctx context.Context) ([]byte, string, error) {
+	if !c.hasPipelock() {
+		return nil, "", nil
+	}
+	p := c.b.Containers["pipelock"]
+	config, err := c.File(ctx, p.ID, pipelockConfig, mirror.MaxBytes)
+	return config, p.Name + ":" + pipelockConfig, err
+}
+
+func (c *container) run() string { return c.b.ID }
+
+// told says plainly when the proxy is no longer there.
+func (c *container) told(err error) error {
+	switch {
+	case errors.Is(err, docker.ErrNoContainer):
+		return fmt.Errorf("%w: its container is gone", errProxyEnded)
+	case errors.Is(err, docker.ErrNotRunning):
+		return errProxyEnded
+	}
+	return err
+}
