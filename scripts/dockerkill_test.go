@@ -1,0 +1,134 @@
+package scripts
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bottle/pkg/docker/dockertest"
+)
+
+// The calls of docker that an apply makes, by their number.
+const (
+	callHold = iota + 3 // after ps and inspect
+	callTable
+	callStatus
+	callNext
+	callSignal
+	callAnswer
+)
+
+// meddle makes an operator whose docker does something of its own at the call n: a
+// script with the call in "$@".
+func meddle(b *box, n int, script string) *operator {
+	b.t.Helper()
+	op := b.op.with(b.t)
+	dir := filepath.Join(op.home, dockertest.Name("meddle"))
+	must(b.t, os.Mkdir(dir, 0o700))
+	docker, err := exec.LookPath("docker")
+	must(b.t, err)
+	cli := filepath.Join(dir, "docker")
+	text := fmt.Sprintf("#!/bin/sh\nreal() { %s \"$@\"; }\necho \"$@\" >>%s/calls\nif [ $(wc -l <%s/calls) -ge %d ]; then\n%s\nfi\nexec %s \"$@\"\n", docker, dir, dir, n, script, docker)
+	must(b.t, os.WriteFile(cli, []byte(text), 0o700))
+	op.env = append(slices.Clone(op.env), "BOTTLE_DOCKER="+cli)
+	return op
+}
+
+// TestDockerApplyKilled: an apply that is killed, wherever it is, leaves a valid
+// table served and no lock held, and the next one repairs the rest.
+func TestDockerApplyKilled(t *testing.T) {
+	b := newBox(t, dockertest.Engine(t))
+	const before, after = "kill -9 $PPID; exit 1", `real "$@"; kill -9 $PPID; exit 1`
+	for i, point := range []struct {
+		what   string
+		call   int
+		script string
+	}{
+		{"before the lock", callHold, before},
+		{"with the lock", callTable, before},
+		{"with the table", callTable, after},
+		{"with the proxy's status", callStatus, after},
+		{"before the copy", callNext, before},
+		{"within the copy", callNext, `head -c 540 | real "$@"; kill -9 $PPID; exit 1`},
+		{"after the copy", callNext, after},
+		{"before the signal", callSignal, before},
+		{"after the signal", callSignal, after},
+		{"with the answer", callAnswer, after},
+	} {
+		next := b.op.file("next.yaml", table("allowed.test", fmt.Sprintf("n%d.test", i)))
+		start := time.Now()
+		r := meddle(b, point.call, point.script).run("routesctl", "apply", "-bottle", b.slug, next)
+		if r.code != -1 {
+			t.Errorf("%s: it was not killed: %v", point.what, r)
+		}
+		if got := b.get("https://allowed.test/"); got != "200 - hello from allowed.test" {
+			t.Errorf("%s: %s", point.what, got)
+		}
+		if _, err := b.table(); err != nil {
+			t.Errorf("%s: %v", point.what, err)
+		}
+		b.op.must("routesctl", "apply", "-bottle", b.slug, next)
+		b.served("allowed.test", fmt.Sprintf("n%d.test", i))
+		t.Logf("%s: %v", point.what, time.Since(start).Round(time.Millisecond))
+	}
+	b.op.must("superviser", "audit", "-bottle", b.slug, "-verify")
+}
+
+// TestDockerHalfStates: the message says which side is in which state, and the exit
+// code is 3.
+func TestDockerHalfStates(t *testing.T) {
+	b := newBox(t, dockertest.Engine(t))
+	op := b.op
+	next := op.file("next.yaml", table("allowed.test", "new.test"))
+	apply := []string{"apply", "-bottle", b.slug, "-wait", "300ms", next}
+	t.Run("mirror", func(t *testing.T) {
+		op.with(t).want(3, "pipelock unchanged, routes unchanged\nhint: fix it with 'pipemirror edit -bottle "+b.slug+"', then retry", "routesctl", append(apply[:3:3], "-mirror", "false", next)...)
+	})
+	t.Run("mute", func(t *testing.T) { mute(t, b, apply) })
+	t.Run("engine gone", func(t *testing.T) { cutOff(t, b, apply) })
+	t.Run("proxy dies", func(t *testing.T) { proxyDies(t, b, apply) })
+	for _, verb := range [][]string{{"show", "-bottle", b.slug}, apply} {
+		op.want(3, "the egress-proxy has ended (exited, exit code 137): no request passes, nothing was changed\nhint: ", "routesctl", verb...)
+	}
+	if r := op.run("routesctl", "list", "-json"); r.code != 0 || !strings.Contains(r.out, "the egress-proxy has ended") {
+		t.Errorf("list: %v", r)
+	}
+	b.docker("kill", b.object("agent"))
+	op.want(1, "what is left of it on the engine of docker has ended\nhint: 'bottlerun gc'", "routesctl", "show", "-bottle", b.slug)
+}
+
+// mute is a proxy that runs and does not answer.
+func mute(t *testing.T, b *box, apply []string) {
+	b.docker("kill", "--signal", "STOP", b.object("egress-proxy"))
+	r := b.op.with(t).want(3, "no answer from the proxy; the previous table is in the file again, but the proxy does not confirm it; no pipelock to change, routes unknown", "routesctl", apply...)
+	if !strings.Contains(r.errors, "\nhint: ") {
+		t.Errorf("no hint: %v", r)
+	}
+	b.docker("kill", "--signal", "CONT", b.object("egress-proxy"))
+	b.served("allowed.test")
+	b.op.must("routesctl", apply...)
+	b.op.must("routesctl", "rollback", "-bottle", b.slug)
+}
+
+// cutOff: the engine can no longer be asked, from the signal on.
+func cutOff(t *testing.T, b *box, apply []string) {
+	op := meddle(b, callSignal, "export DOCKER_HOST=tcp://127.0.0.1:1").with(t)
+	r := op.want(3, "cannot be reached: ", "routesctl", apply...)
+	if !strings.Contains(r.errors, "; no pipelock to change, routes unknown\nhint: once it answers, 'routesctl show -bottle "+b.slug+"'") {
+		t.Errorf("got %v", r)
+	}
+	b.served("allowed.test")
+	b.op.must("routesctl", apply...)
+	b.op.must("routesctl", "rollback", "-bottle", b.slug)
+}
+
+// proxyDies before it is asked to take up the table.
+func proxyDies(t *testing.T, b *box, apply []string) {
+	op := meddle(b, callSignal, fmt.Sprintf("[ $(wc -l <${0%%/*}/calls) -gt %d ] || real kill %s >/dev/null", callSignal, b.object("egress-proxy"))).with(t)
+	op.want(3, "the egress-proxy has ended (exited, exit code 137): no request passes; the previous table is in its file; no pipelock to change, routes unchanged\nhint: ", "routesctl", apply...)
+}
