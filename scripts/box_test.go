@@ -42,8 +42,12 @@ func newBox(t *testing.T, e *docker.Engine, more ...string) *box {
 	b.id = b.slug + "-12345678"
 	b.op = &operator{t: t, uid: os.Geteuid(), home: t.TempDir(), env: more}
 	image := partsImage(t, e)
-	b.clean("network", "rm", b.object("out"))
-	b.docker("network", "create", b.object("out"))
+	if e.Podman() {
+		b.op.env = append(b.op.env, "BOTTLE_DOCKER="+e.Program)
+	} else {
+		b.clean("network", "rm", b.object("out"))
+		b.docker("network", "create", b.object("out"))
+	}
 	world := b.startWorld(image)
 	b.startProxy(image, world)
 	b.container("agent", "--network", "none", image, "/bin/world", "idle")
@@ -74,12 +78,24 @@ func (b *box) clean(args ...string) {
 	})
 }
 
+// network is the proxy's and the world's; none with podman, whose networks differ
+// from machine to machine.
+func (b *box) network() string {
+	if b.e.Podman() {
+		return "none"
+	}
+	return b.object("out")
+}
+
 // container makes one of the bottle's containers.
 func (b *box) container(role string, args ...string) {
 	b.t.Helper()
 	b.clean("rm", "-f", b.object(role))
 	head := []string{"create", "--name", b.object(role), "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", "10001:10001",
 		"--label", "bottle.name=" + b.slug, "--label", "bottle.id=" + b.id, "--label", "bottle.role=" + role}
+	if b.e.Podman() {
+		head = append(head, "--ulimit", "nofile=1024", "--ulimit", "nproc=1024")
+	}
 	b.docker(append(head, args...)...)
 }
 
@@ -88,6 +104,9 @@ func (b *box) startWorld(image string) []byte {
 	b.t.Helper()
 	cert, key, err := ca.New("world", time.Now())
 	must(b.t, err)
+	if b.e.Podman() {
+		return cert // where there is no network there is no world
+	}
 	b.clean("rm", "-f", b.object("world"))
 	args := []string{"create", "--name", b.object("world"), "--network", b.object("out")}
 	for _, h := range boxHosts {
@@ -106,7 +125,7 @@ func (b *box) startProxy(image string, world []byte) {
 	b.ca = cert
 	b.clean("volume", "rm", "-f", b.object("proxy"))
 	const dir = "/bottle/egress-proxy/"
-	b.container("egress-proxy", "--network", b.object("out"), "-v", b.object("proxy")+":/bottle", image,
+	b.container("egress-proxy", "--network", b.network(), "-v", b.object("proxy")+":/bottle", image,
 		"/bin/egress-proxy", "-listen", "0.0.0.0:9099", "-bottle", b.slug, "-routes", dir+"routes.yaml", "-ca-cert", dir+"ca.pem", "-ca-key", dir+"ca-key.pem",
 		"-token-dir", dir+"tokens", "-upstream-ca", dir+"upstream-ca.pem", "-allow-private", "10.0.0.0/8", "-allow-private", "172.16.0.0/12", "-allow-private", "192.168.0.0/16")
 	var entries []docker.Entry

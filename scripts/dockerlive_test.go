@@ -113,9 +113,9 @@ func onlyInItsFile(t *testing.T, b *box, value string) {
 		}
 	}
 	for _, role := range []string{"agent", "egress-proxy"} {
-		inspected := b.docker("inspect", "--format", "{{json .}}", b.object(role))
+		inspected := b.docker("inspect", "--type", "container", "--format", "{{json .}}", b.object(role))
 		var c struct{ State struct{ Pid int } }
-		must(t, json.Unmarshal([]byte(inspected), &c))
+		must(t, json.Unmarshal([]byte(strings.Trim(inspected, "[]\n")), &c)) // podman puts it in a list
 		texts := map[string]string{"inspect": inspected, "logs": b.docker("logs", b.object(role)), "diff": b.docker("diff", b.object(role))}
 		for _, f := range []string{"environ", "cmdline"} {
 			if data, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", c.State.Pid, f)); err == nil {

@@ -3,11 +3,13 @@ package scripts
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"bottle/pkg/docker"
 	"bottle/pkg/docker/dockertest"
 	"bottle/pkg/route"
 )
@@ -96,6 +98,45 @@ func edits(t *testing.T, b *box) {
 		t.Errorf("changed while it was edited: %v", r)
 	}
 	b.served("other.test")
+}
+
+// TestPodman: the same verbs with podman as the command line.
+func TestPodman(t *testing.T) {
+	podman, err := exec.LookPath("podman")
+	if err != nil {
+		t.Skip(err)
+	}
+	e := docker.At(podman, "", "")
+	if _, err := e.Output(t.Context(), nil, "info", "--format", "{{json .}}"); err != nil {
+		t.Skip(err)
+	}
+	b := newBox(t, e)
+	op := b.op
+	b.served("allowed.test")
+	// Nothing of the proxy's can be reached; that it would try is what matters.
+	status := func() string {
+		out, err := e.Exec(t.Context(), b.object("egress-proxy"), nil, "/bin/world", "get", "https://new.test/", "http://127.0.0.1:9099")
+		must(t, err)
+		return string(out)[:3]
+	}
+	if got := status(); got != "403" {
+		t.Errorf("before: %s", got)
+	}
+	op.env = append(op.env, "E2E_TOKEN=a-credential-of-e2e")
+	op.must("routesctl", "add", "-bottle", b.slug, op.file("p.json", `{"host":"new.test","auth":{"scheme":"Bearer","token_ref":"E2E_TOKEN"}}`))
+	b.served("allowed.test", "new.test")
+	if got := status(); got != "502" {
+		t.Errorf("added: %s", got)
+	}
+	onlyInItsFile(t, b, "a-credential-of-e2e")
+	op.must("routesctl", "rollback", "-bottle", b.slug)
+	b.served("allowed.test")
+	if out := op.must("routesctl", "list"); !strings.HasPrefix(out, b.slug+"\tdocker\t1\t") {
+		t.Errorf("list: %s", out)
+	}
+	op.want(3, "podman has no contexts", "routesctl", "show", "-bottle", b.slug, "-context", "far")
+	b.docker("kill", b.object("egress-proxy"))
+	op.want(3, "the egress-proxy has ended", "routesctl", "show", "-bottle", b.slug)
 }
 
 // TestDockerApplyTime: a change is confirmed soon.

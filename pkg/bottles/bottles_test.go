@@ -53,7 +53,7 @@ func TestDocker(t *testing.T) {
 	getenv := env(t)
 	slug := dockertest.Name("found")
 	id := slug + "-12345678"
-	if _, err := Find(t.Context(), getenv, "", slug); !errors.Is(err, ErrAbsent) || !strings.Contains(err.Error(), "nor on the engine of docker") || !strings.Contains(err.Error(), "\nhint: ") {
+	if _, err := Find(t.Context(), getenv, "", slug); !errors.Is(err, ErrAbsent) || !strings.Contains(err.Error(), "nor on the engine of ") || !strings.Contains(err.Error(), "\nhint: ") {
 		t.Errorf("before: %v", err)
 	}
 	start(t, e, dockertest.Image(t, e), slug, id)
@@ -70,12 +70,16 @@ func TestDocker(t *testing.T) {
 	if fi, err := os.Stat(b.Dir.Shown()); err != nil || fi.Mode().Perm() != 0o700 {
 		t.Errorf("the operator's folder: %v, %v", fi, err)
 	}
-	record := state.Record{Name: slug, Backend: Docker, ID: id, Engine: &state.Engine{Context: "default"}, Workspace: "/w"}
+	place, _, err := e.Where(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := state.Record{Name: slug, Backend: Docker, ID: id, Engine: &state.Engine{Program: e.Program, Context: place}, Workspace: "/w"}
 	if err := b.Dir.Save(record); err != nil {
 		t.Fatal(err)
 	}
 	// The record's engine is asked, wherever the environment points.
-	away := env(t, "DOCKER_HOST", "tcp://127.0.0.1:1", "BOTTLE_DIR", getenv("BOTTLE_DIR"))
+	away := env(t, "DOCKER_HOST", "tcp://127.0.0.1:1", "CONTAINER_HOST", "tcp://127.0.0.1:1", "BOTTLE_DIR", getenv("BOTTLE_DIR"))
 	if b, err = Find(t.Context(), away, "", slug); err != nil || b.ID != id || b.Record.Workspace != "/w" {
 		t.Errorf("by its record: %+v, %v", b, err)
 	}
@@ -91,7 +95,7 @@ func TestDocker(t *testing.T) {
 	if len(list) != 1 || !list[0].Running() || list[0].Record.Workspace != "/w" {
 		t.Errorf("list: %+v", list)
 	}
-	if _, err := docker.At("", "default", "").Output(t.Context(), nil, "kill", ContainerName(slug, "egress-proxy")); err != nil {
+	if _, err := docker.At(e.Program, place, "").Output(t.Context(), nil, "kill", ContainerName(slug, "egress-proxy")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Find(t.Context(), getenv, "", slug); !errors.Is(err, ErrStopped) || !strings.Contains(err.Error(), "bottlerun gc") {
@@ -102,6 +106,9 @@ func TestDocker(t *testing.T) {
 // TestListOnce: two contexts may lead to one engine.
 func TestListOnce(t *testing.T) {
 	e := dockertest.Engine(t)
+	if e.Podman() {
+		t.Skip("podman has no contexts")
+	}
 	slug := dockertest.Name("once")
 	start(t, e, dockertest.Image(t, e), slug, slug+"-1")
 	getenv := env(t, "DOCKER_CONFIG", t.TempDir())
@@ -135,7 +142,7 @@ func TestListOnce(t *testing.T) {
 // TestLocal: a bottle of this machine needs no engine, and who has none is not
 // told of one.
 func TestLocal(t *testing.T) {
-	getenv := env(t, "PATH", t.TempDir())
+	getenv := env(t, "PATH", t.TempDir(), "BOTTLE_DOCKER", "")
 	if _, err := Find(t.Context(), getenv, "", "../x"); !errors.Is(err, ErrName) {
 		t.Errorf("a bad name: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -42,14 +43,9 @@ func (e *Engine) Containers(ctx context.Context, labels ...string) ([]Container,
 	}
 	// The labels in these lines are joined by commas that may also be in them.
 	var ids []string
-	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
-		var line struct{ ID string }
-		if err := dec.Decode(&line); err == io.EOF {
-			break
-		} else if err != nil || line.ID == "" {
-			return nil, fmt.Errorf("%s ps: %v; wanted JSON lines with an ID", e.program(), err)
-		}
-		ids = append(ids, line.ID)
+	err = eachJSON(out, func(line struct{ ID string }) { ids = append(ids, line.ID) })
+	if err != nil || slices.Contains(ids, "") {
+		return nil, fmt.Errorf("%s ps: %v; wanted JSON with IDs", e.program(), err)
 	}
 	if len(ids) == 0 {
 		return nil, nil
@@ -80,24 +76,51 @@ func (e *Engine) Inspect(ctx context.Context, container string) (Container, erro
 func (e *Engine) inspect(ctx context.Context, ids ...string) ([]Container, error) {
 	out, failed := e.Output(ctx, nil, append([]string{"inspect", "--type", "container", "--format", "{{json .}}"}, ids...)...)
 	var list []Container
-	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
-		var c struct {
-			ID, Name string
-			State    struct {
-				Status    string
-				ExitCode  int
-				OOMKilled bool
-				StartedAt time.Time
-			}
-			Config struct{ Labels map[string]string }
-		}
-		if err := dec.Decode(&c); err == io.EOF {
-			return list, failed
-		} else if err != nil {
-			return list, errors.Join(failed, fmt.Errorf("%s inspect: %w", e.program(), err))
-		}
+	err := eachJSON(out, func(c inspected) {
 		list = append(list, Container{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), State: c.State.Status, Labels: c.Config.Labels,
 			ExitCode: c.State.ExitCode, OOMKilled: c.State.OOMKilled, Started: c.State.StartedAt})
+	})
+	if err != nil && failed == nil {
+		failed = fmt.Errorf("%s inspect: %w", e.program(), err)
+	}
+	return list, failed
+}
+
+// inspected is what is read of docker inspect.
+type inspected struct {
+	ID, Name string
+	State    struct {
+		Status    string
+		ExitCode  int
+		OOMKilled bool
+		StartedAt time.Time
+	}
+	Config struct{ Labels map[string]string }
+}
+
+// eachJSON calls use with every value of out: docker prints one a line, podman's
+// ps one array of all.
+func eachJSON[T any](out []byte, use func(T)) error {
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		list := make([]T, 1)
+		var err error
+		if raw[0] == '[' {
+			err = json.Unmarshal(raw, &list)
+		} else {
+			err = json.Unmarshal(raw, &list[0])
+		}
+		if err != nil {
+			return err
+		}
+		for _, v := range list {
+			use(v)
+		}
 	}
 }
 

@@ -3,9 +3,7 @@ package docker
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"slices"
 )
 
@@ -20,16 +18,9 @@ func (e *Engine) Contexts(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var names []string
-	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
-		var c struct{ Name string }
-		if err := dec.Decode(&c); err == io.EOF {
-			slices.Sort(names)
-			return slices.Compact(names), nil
-		} else if err != nil {
-			return nil, err
-		}
-		names = append(names, c.Name)
-	}
+	err = eachJSON(out, func(c struct{ Name string }) { names = append(names, c.Name) })
+	slices.Sort(names)
+	return slices.Compact(names), err
 }
 
 // Where says which engine a call goes to, in a way that At finds again from
@@ -56,7 +47,10 @@ func (e *Engine) Place() (context, host string) { return e.Context, e.host() }
 func At(program, context, host string) *Engine {
 	e := &Engine{Program: program, Context: context}
 	if e.Podman() {
-		e.Env = []string{"CONTAINER_HOST=" + host}
+		// Podman takes an empty one for an address.
+		if e.Env = []string{"CONTAINER_HOST"}; host != "" {
+			e.Env = []string{"CONTAINER_HOST=" + host}
+		}
 		return e
 	}
 	e.Env = []string{"DOCKER_HOST=" + host, "DOCKER_CONTEXT="}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,7 +34,11 @@ func (e *Engine) CopyIn(ctx context.Context, container, dir string, entries ...E
 	if err != nil {
 		return err
 	}
-	_, err = e.Output(ctx, bytes.NewReader(archive), "cp", "-", container+":"+dir)
+	args := []string{"cp", "-", container + ":" + dir}
+	if e.Podman() {
+		args = slices.Insert(args, 1, "--archive=false") // else all is the container's user's
+	}
+	_, err = e.Output(ctx, bytes.NewReader(archive), args...)
 	if errors.Is(err, fs.ErrNotExist) {
 		// The CLI says the same of a missing container and of a missing folder.
 		if _, gone := e.Inspect(ctx, container); gone != nil {
@@ -78,7 +83,9 @@ const maxEntries = 100_000
 // CopyOut returns the file, or the folder with all that is in it, at an absolute
 // path of a container, running or not. Names begin with the path's last element.
 // It refuses links and all that is neither file nor folder, since whoever writes
-// there would choose what they mean, and more than limit bytes together. What is
+// there would choose what they mean, and more than limit bytes together. (Podman
+// follows a link within the container, of which one to another name is refused, and
+// says of all that it is the container's user's.) What is
 // not there is fs.ErrNotExist.
 func (e *Engine) CopyOut(ctx context.Context, container, file string, limit int64) ([]Entry, error) {
 	if err := validPlace(container, file); err != nil {
@@ -86,7 +93,7 @@ func (e *Engine) CopyOut(ctx context.Context, container, file string, limit int6
 	}
 	var entries []Entry
 	err := e.stream(ctx, nil, func(r io.Reader) (err error) {
-		if entries, err = unpack(r, limit); err != nil {
+		if entries, err = unpack(r, path.Base(file), limit); err != nil {
 			return fmt.Errorf("%s:%s: %w", container, file, err)
 		}
 		// The end of the archive is not the end of the stream.
@@ -96,13 +103,14 @@ func (e *Engine) CopyOut(ctx context.Context, container, file string, limit int6
 	if err != nil {
 		return nil, err
 	}
-	if len(entries) == 0 {
-		return nil, fmt.Errorf("%s:%s: the engine sent nothing", container, file)
+	if len(entries) == 0 || entries[0].Name != path.Base(file) {
+		return nil, fmt.Errorf("%s:%s is a link, or the engine sent something else; wanted files and folders", container, file)
 	}
 	return entries, nil
 }
 
-func unpack(r io.Reader, limit int64) ([]Entry, error) {
+// unpack reads an archive of base and what is in it.
+func unpack(r io.Reader, base string, limit int64) ([]Entry, error) {
 	var entries []Entry
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
@@ -112,7 +120,11 @@ func unpack(r io.Reader, limit int64) ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		en := Entry{Name: path.Clean(h.Name), Mode: fs.FileMode(h.Mode).Perm(), UID: h.Uid, GID: h.Gid}
+		name := path.Clean(h.Name)
+		if path.IsAbs(name) {
+			name = path.Join(base, name) // as podman sends a volume's root
+		}
+		en := Entry{Name: name, Mode: fs.FileMode(h.Mode).Perm(), UID: h.Uid, GID: h.Gid}
 		switch h.Typeflag {
 		case tar.TypeReg:
 		case tar.TypeDir:

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,7 +24,7 @@ import (
 type Engine struct {
 	Program string            // the CLI; "" is docker
 	Context string            // of docker context; "" is the CLI's own choice
-	Env     []string          // on top of the environment of the process
+	Env     []string          // on top of the environment of the process; NAME alone takes one out
 	Warn    func(line string) // what the CLI says beside a success; nil drops it
 }
 
@@ -59,9 +60,7 @@ func (e *Engine) Command(ctx context.Context, args ...string) *exec.Cmd {
 		global = []string{"--context", e.Context}
 	}
 	cmd := exec.CommandContext(ctx, e.program(), append(global, args...)...)
-	if len(e.Env) > 0 {
-		cmd.Env = append(os.Environ(), e.Env...)
-	}
+	cmd.Env = e.environ()
 	cmd.WaitDelay = time.Second
 	if e.Context != "" && e.Podman() {
 		cmd.Err = errors.New("podman has no contexts; wanted no -context\nhint: CONTAINER_HOST names podman's engine")
@@ -69,6 +68,22 @@ func (e *Engine) Command(ctx context.Context, args ...string) *exec.Cmd {
 		cmd.Err = fmt.Errorf("context %q is not valid; wanted a name that 'docker context ls' prints", e.Context)
 	}
 	return cmd
+}
+
+// environ is the environment of the CLI; nil is that of the process.
+func (e *Engine) environ() []string {
+	if len(e.Env) == 0 {
+		return nil
+	}
+	all := os.Environ()
+	for _, v := range e.Env {
+		name, _, set := strings.Cut(v, "=")
+		all = slices.DeleteFunc(all, func(old string) bool { return strings.HasPrefix(old, name+"=") })
+		if set {
+			all = append(all, v)
+		}
+	}
+	return all
 }
 
 // Output runs the CLI and returns its standard output, also beside an error. The

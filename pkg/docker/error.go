@@ -50,7 +50,7 @@ func (e *Error) Is(target error) bool {
 	}
 	switch target {
 	case ErrNoContainer:
-		return has("no such container", "no such object", "no container with name")
+		return has("no such container", "no such object", "no container with name", "\" does not exist")
 	case ErrNotRunning:
 		return has("is not running", "can only kill running containers", "container state improper")
 	case fs.ErrNotExist:
@@ -138,7 +138,7 @@ func (e *Engine) hint() string {
 // env is a variable as the CLI will see it.
 func (e *Engine) env(name string) string {
 	for i := len(e.Env) - 1; i >= 0; i-- {
-		if v, ok := strings.CutPrefix(e.Env[i], name+"="); ok {
+		if n, v, _ := strings.Cut(e.Env[i], "="); n == name {
 			return v
 		}
 	}

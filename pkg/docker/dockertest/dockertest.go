@@ -72,6 +72,9 @@ func Image(t testing.TB, e *docker.Engine) string {
 func Container(t testing.TB, e *docker.Engine, image, name string, flags ...string) {
 	t.Helper()
 	args := append([]string{"create", "--name", name, "--network", "none", "--read-only", "--cap-drop", "ALL", "--user", "10001:10001", "-v", name + ":/v"}, flags...)
+	if e.Podman() {
+		args = append(args, "--ulimit", "nofile=1024", "--ulimit", "nproc=1024") // its default is more than some machines allow
+	}
 	t.Cleanup(func() { clean(t, e, "volume", "rm", "-f", name) })
 	t.Cleanup(func() { clean(t, e, "rm", "-f", name) })
 	run(t, e, nil, append(args, image)...)
