@@ -26,6 +26,9 @@ interop: ## gRPC, h2spec, net/http and WebSocket of others through the proxy (ne
 	@cd scripts/interop && go mod download || { echo "interop: the modules of scripts/interop/go.mod cannot be had; GOPROXY is $$(go env GOPROXY)"; exit 1; }
 	cd scripts/interop && go vet ./... && go test -count=1 ./...
 
+images: build ## the image of the docker backend's parts, on the engine that docker reaches
+	bin/bottlerun images
+
 fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz-all $(FUZZTIME)
 
@@ -61,4 +64,4 @@ install: build man ## programs and manual pages into PREFIX (default /usr/local)
 clean: ## what was built
 	rm -rf bin
 
-.PHONY: help build demo test race interop fuzz bench bench-packages bench-proxy lint arrows check man install clean
+.PHONY: help build demo test race interop images fuzz bench bench-packages bench-proxy lint arrows check man install clean

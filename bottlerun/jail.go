@@ -8,17 +8,13 @@ import (
 	"bottle/pkg/sandbox"
 )
 
-// A jail is what the agent runs in: a sandbox, or nothing but variables.
+// A jail is what the agent runs in, with the bottle's parts around it: a sandbox,
+// containers, or nothing but variables.
 type jail interface {
-	// Build makes the place and the listeners. The agent does not run yet.
-	build(env []string) error
-	// Proxy and super are the sockets for egress-proxy and superviser.
-	proxy() *os.File
-	super() *os.File
 	proxyURL() string
 	// LetGo checks that the proxy answers, and starts the agent.
 	letGo() error
-	// Pid of the process whose end is the agent's.
+	// Pid of the process whose end is the agent's; 0 when it is none of this machine.
 	pid() int
 	signal(os.Signal) error
 	// Wait returns the agent's exit code once it has ended.
@@ -27,6 +23,17 @@ type jail interface {
 	kill()
 	// Close frees what is left when all has ended.
 	close()
+}
+
+// A place is a jail on this machine, whose listeners are handed to parts that are
+// processes of the launcher.
+type place interface {
+	jail
+	// Build makes the place and the listeners. The agent does not run yet.
+	build(env []string) error
+	// Proxy and super are the sockets for egress-proxy and superviser.
+	proxy() *os.File
+	super() *os.File
 }
 
 // healthz answers 200 when the proxy serves.

@@ -17,6 +17,7 @@ func main() {
 	cli.Main("bottlerun", usage,
 		cli.Verb{Name: "init", Run: initVerb},
 		cli.Verb{Name: "run", Run: run},
+		cli.Verb{Name: "images", Run: images},
 		cli.Verb{Name: "ls", Run: ls},
 		cli.Verb{Name: "stop", Run: stop},
 	)

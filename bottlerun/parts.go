@@ -31,7 +31,7 @@ const stopTime = 3 * time.Second
 
 // startPart starts a program whose output goes to the log, with files as
 // descriptors 3 and up. died gets the part when it ends.
-func startPart(name, log, path string, args, env []string, died chan<- *part, files ...*os.File) (*part, error) {
+func startPart(name, log, path string, args, env []string, died chan<- mortal, files ...*os.File) (*part, error) {
 	out, err := os.OpenFile(log, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err

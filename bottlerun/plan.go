@@ -40,6 +40,9 @@ type plan struct {
 	endsTLS  bool // by the second proxy, with an authority of its own
 	policy   sandbox.Policy
 	readOnly []string
+	network  string // of the docker backend: none or bridge
+	bind     bool   // and whether the workspace itself is shown
+	context  string
 	getenv   func(string) string
 }
 
@@ -47,14 +50,15 @@ type plan struct {
 type options struct {
 	backend, manifest, dir, name string
 	readOnly, writable           []string
-	force, dry                   bool
+	force, dry, bind             bool
+	network, context             string
 	command                      []string
 }
 
 // makePlan decides and checks everything that can be checked beforehand.
 func makePlan(o options, getenv func(string) string) (*plan, error) {
-	p := &plan{backend: o.backend, getenv: getenv, readOnly: o.readOnly}
-	for _, step := range []func(options) error{p.readManifest, p.findWorkspace, p.findName, p.findCommand, p.findRoutes, p.findPipelock, p.findTokens, p.findPrograms, p.setPolicy} {
+	p := &plan{backend: o.backend, getenv: getenv, readOnly: o.readOnly, context: o.context}
+	for _, step := range []func(options) error{p.readManifest, p.findDocker, p.findWorkspace, p.findName, p.findCommand, p.findRoutes, p.findPipelock, p.findTokens, p.findPrograms, p.setPolicy} {
 		if err := step(o); err != nil {
 			return nil, err
 		}
@@ -88,7 +92,7 @@ func (p *plan) readManifest(o options) error {
 		return err
 	}
 	m := p.manifest
-	for _, path := range []*string{&m.Workspace, &m.EgressProxy.UpstreamCA, &m.Pipelock.Config} {
+	for _, path := range []*string{&m.Workspace, &m.EgressProxy.UpstreamCA, &m.Pipelock.Config, &m.Dockerfile} {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(base, *path)
 		}
@@ -98,6 +102,27 @@ func (p *plan) readManifest(o options) error {
 			path = filepath.Join(base, path)
 		}
 		p.readOnly = append(p.readOnly, path)
+	}
+	return nil
+}
+
+// findDocker reads what is for the docker backend alone.
+func (p *plan) findDocker(o options) error {
+	m := p.manifest
+	if p.backend != backendDocker {
+		return nil
+	}
+	if m.Image == "" && m.Dockerfile == "" {
+		return cli.Refusedf("the manifest has no image; -backend docker wanted image: NAME, of any image that the engine has, or dockerfile: FILE")
+	}
+	if len(p.readOnly) > 0 {
+		return cli.Refusedf("read_only shows files of this machine, and a container has its image's; wanted them in the image or the workspace")
+	}
+	p.network, p.bind = networkNone, o.bind || m.Docker.Bind
+	for _, n := range []string{m.Docker.Network, o.network} {
+		if n != "" {
+			p.network = n
+		}
 	}
 	return nil
 }
@@ -176,7 +201,7 @@ func (p *plan) findCommand(o options) error {
 		p.manifest.SetCommand(o.command)
 	}
 	p.command = p.manifest.Command
-	if len(p.command) == 0 {
+	if len(p.command) == 0 && p.backend != backendDocker { // an image may have one
 		return cli.Misused("no command for the agent; wanted -- COMMAND or the manifest's command")
 	}
 	return nil
@@ -217,6 +242,12 @@ func (p *plan) findPrograms(options) (err error) {
 		return err
 	}
 	lock := p.manifest.Pipelock
+	if p.backend == backendDocker {
+		if lock.Program != "" {
+			return cli.Refusedf("pipelock.program %s: a program is for the other backends; wanted pipelock.image with -backend docker", lock.Program)
+		}
+		return nil
+	}
 	if lock.Image != "" {
 		return cli.Refusedf("pipelock.image %s: an image is for the docker backend; wanted pipelock.program with -backend %s", lock.Image, p.backend)
 	}
@@ -263,7 +294,8 @@ func (p *plan) setPolicy(o options) error {
 	}
 	p.policy = sandbox.Policy{
 		Force: o.force, Writable: o.writable, Hidden: []string{p.root},
-		Keep:   []string{p.proxy, p.super, p.pipelock, manifest, p.manifest.EgressProxy.UpstreamCA, p.manifest.Pipelock.Config},
+		Keep: []string{p.proxy, p.super, p.pipelock, manifest, p.manifest.EgressProxy.UpstreamCA, p.manifest.Pipelock.Config,
+			p.manifest.Dockerfile},
 		Getenv: p.getenv,
 	}
 	if !p.manifest.Protect.GitConfig {
@@ -289,7 +321,8 @@ func (p *plan) setPolicy(o options) error {
 }
 
 // print writes the plan, for -n.
-func (p *plan) print(w io.Writer) error {
+func (p *plan) print(env *cli.Env) error {
+	w := io.Writer(env.Stdout)
 	var b strings.Builder
 	line := func(key string, words ...string) { fmt.Fprintf(&b, "%s\t%s\n", key, strings.Join(words, " ")) }
 	line("bottle", p.name)
@@ -307,6 +340,14 @@ func (p *plan) print(w io.Writer) error {
 	for _, slot := range slices.Sorted(maps.Keys(p.slots)) {
 		line("token", slot, "from", p.slots[slot])
 	}
+	if p.backend == backendDocker {
+		if err := p.printDocker(env, line); err != nil {
+			return err
+		}
+		line("agent", p.command...)
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
 	if p.pipelock != "" {
 		line("start", append([]string{p.pipelock}, mirror.Args(p.dir.Pipelock(), "127.0.0.1:PORT")...)...)
 	}
@@ -316,11 +357,11 @@ func (p *plan) print(w io.Writer) error {
 	}
 	line("start", append([]string{p.proxy}, p.proxyArgs(upstream)...)...)
 	line("start", append([]string{p.super}, p.superviserArgs(p.plannedProxy())...)...)
-	env, err := p.agentEnv(p.plannedProxy())
+	vars, err := p.agentEnv(p.plannedProxy())
 	if err != nil {
 		return err
 	}
-	for _, e := range env {
+	for _, e := range vars {
 		line("env", e)
 	}
 	line("agent", p.command...)

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"slices"
 
+	"bottle/pkg/bottles"
 	"bottle/pkg/cli"
 )
 
@@ -12,6 +13,14 @@ import (
 const (
 	backendLocal = "local"
 	backendEnv   = "env"
+
+	backendDocker = bottles.Docker
+)
+
+// The networks of an agent's container: none, or one with egress-proxy alone.
+const (
+	networkNone   = "none"
+	networkBridge = "bridge"
 )
 
 // list is a flag that may be repeated.
@@ -31,7 +40,7 @@ func run(ctx context.Context, env *cli.Env) error {
 		return err
 	}
 	if o.dry {
-		return p.print(env.Stdout)
+		return p.print(env)
 	}
 	return start(ctx, env, p)
 }
@@ -52,13 +61,26 @@ func parseRun(env *cli.Env) (options, error) {
 		return o, err
 	}
 	o.name = fs.Arg(0)
-	if o.backend != backendLocal && o.backend != backendEnv {
-		return o, cli.Misused("-backend %s; wanted local or env", o.backend)
+	return o, o.check()
+}
+
+// check says what of the flags does not go together.
+func (o *options) check() error {
+	docks := o.network != "" || o.bind || o.context != ""
+	switch {
+	case o.backend != backendLocal && o.backend != backendEnv && o.backend != backendDocker:
+		return cli.Misused("-backend %s; wanted local, docker or env", o.backend)
+	case docks && o.backend != backendDocker:
+		return cli.Misused("-network, -bind and -context are of -backend docker")
+	case o.network != "" && o.network != networkNone && o.network != networkBridge:
+		return cli.Misused("-network %s; wanted none or bridge", o.network)
+	case o.backend == backendDocker && len(o.readOnly) > 0:
+		return cli.Misused("-ro shows files of this machine, and a container has its image's; wanted them in the image or the workspace")
 	}
 	if o.backend == backendEnv && (len(o.readOnly) > 0 || len(o.writable) > 0 || o.force) {
-		return o, cli.Misused("-ro, -writable and -force say what a sandbox shows, and -backend env is none")
+		return cli.Misused("-ro, -writable and -force say what a sandbox shows, and -backend env is none")
 	}
-	return o, nil
+	return nil
 }
 
 func (o *options) flags(fs *flag.FlagSet) {
@@ -67,6 +89,9 @@ func (o *options) flags(fs *flag.FlagSet) {
 	fs.StringVar(&o.dir, "dir", "", "")
 	fs.Var((*list)(&o.readOnly), "ro", "")
 	fs.Var((*list)(&o.writable), "writable", "")
+	fs.StringVar(&o.network, "network", "", "")
+	fs.StringVar(&o.context, "context", "", "")
+	fs.BoolVar(&o.bind, "bind", false, "")
 	fs.BoolVar(&o.force, "force", false, "")
 	fs.BoolVar(&o.dry, "n", false, "")
 }

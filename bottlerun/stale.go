@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"bottle/pkg/cli"
 	"bottle/pkg/mirror"
 	"bottle/pkg/sandbox"
 	"bottle/pkg/state"
@@ -16,13 +17,16 @@ import (
 // cleanStale removes what a launcher left that was killed. Its processes died
 // with it; one that did not, against all rules, is ended now. The caller holds
 // the bottle.
-func cleanStale(dir state.Dir, rec state.Record) error {
+func cleanStale(env *cli.Env, dir state.Dir, rec state.Record) error {
 	if rec.Boot == state.Boot() {
 		for _, p := range rec.Parts {
 			if err := p.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, state.ErrGone) {
 				return err
 			}
 		}
+	}
+	if rec.Backend == backendDocker {
+		return cleanDocker(env, dir, rec)
 	}
 	if rec.Workspace != "" {
 		if err := sandbox.CleanWorkspace(rec.Workspace); err != nil {

@@ -24,13 +24,22 @@ type running struct {
 	*plan
 	env     *cli.Env
 	jail    jail
+	place   place // the jail of a backend whose parts are processes here
 	parts   []*part
-	died    chan *part
+	died    chan mortal
 	signals chan os.Signal
 	record  state.Record
-	ca, pem []byte
+	// runID and runEngine are of the docker backend, for the record.
+	runID     string
+	runEngine *state.Engine
+	ca, pem   []byte
 	// pipelockAddr is where the bottle's pipelock listens.
 	pipelockAddr string
+}
+
+// A mortal is a part that has ended although nobody asked it to.
+type mortal interface {
+	death() error // says how
 }
 
 // grace is how long the agent may go on after TERM or HUP.
@@ -53,14 +62,14 @@ func start(_ context.Context, env *cli.Env, p *plan) error {
 		return err
 	}
 	defer release()
-	r := &running{plan: p, env: env, died: make(chan *part, 8), signals: make(chan os.Signal, 16)}
+	r := &running{plan: p, env: env, died: make(chan mortal, 8), signals: make(chan os.Signal, 16)}
 	signal.Notify(r.signals, forwarded...)
 	defer signal.Stop(r.signals)
 	// With SIGPIPE caught, a reader of ours that is gone is an error of write(2);
 	// otherwise it would end us without a teardown.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	defer r.takeDown()
-	for _, step := range []func() error{r.clean, r.openRecord, r.writeState, r.buildJail, r.startPipelock, r.startProxy, r.startSuperviser, r.fillRecord, r.letGo} {
+	for _, step := range r.steps() {
 		if err := r.interrupted(); err != nil {
 			return err
 		}
@@ -69,6 +78,17 @@ func start(_ context.Context, env *cli.Env, p *plan) error {
 		}
 	}
 	return r.attend()
+}
+
+// steps are those of a start, in order. Each backend has its own; what they leave
+// is a jail with the agent in it.
+func (r *running) steps() []func() error {
+	if r.backend == backendDocker {
+		d := newDock(r)
+		r.jail = d
+		return append(append([]func() error{r.clean}, d.steps()...), r.letGo)
+	}
+	return []func() error{r.clean, r.openRecord, r.writeState, r.buildJail, r.startPipelock, r.startProxy, r.startSuperviser, r.fillRecord, r.letGo}
 }
 
 // whoRuns names the holder of a name that is taken.
@@ -100,7 +120,7 @@ func (r *running) clean() error {
 	case err != nil:
 		return err
 	}
-	return cleanStale(r.dir, rec)
+	return cleanStale(r.env, r.dir, rec)
 }
 
 // writeState writes what the parts read: the table, the authority, the manifest.
@@ -143,15 +163,17 @@ func (r *running) writeState() error {
 func (r *running) buildJail() error {
 	r.noteLimits()
 	if r.backend == backendEnv {
-		r.jail = &envJail{plan: r.plan, env: r.env, pem: r.pem}
-		return r.jail.build(nil)
+		r.place = &envJail{plan: r.plan, env: r.env, pem: r.pem}
+		r.jail = r.place
+		return r.place.build(nil)
 	}
 	agentEnv, err := r.agentEnv("http://" + sandbox.ProxyAddr)
 	if err != nil {
 		return err
 	}
-	r.jail = &localJail{plan: r.plan, env: r.env, ca: r.ca, pem: r.pem}
-	return r.jail.build(agentEnv)
+	r.place = &localJail{plan: r.plan, env: r.env, ca: r.ca, pem: r.pem}
+	r.jail = r.place
+	return r.place.build(agentEnv)
 }
 
 // noteLimits says which limits nobody enforces, rather than to seem to.
@@ -174,11 +196,11 @@ func (r *running) startProxy() error {
 	for slot, value := range r.tokens {
 		tokens = append(tokens, slot+"="+value) // in the environment: on no disk
 	}
-	return r.add("egress-proxy", r.proxy, r.proxyArgs(upstream), r.partEnv(tokens...), r.jail.proxy())
+	return r.add("egress-proxy", r.proxy, r.proxyArgs(upstream), r.partEnv(tokens...), r.place.proxy())
 }
 
 func (r *running) startSuperviser() error {
-	return r.add("superviser", r.super, r.superviserArgs(r.jail.proxyURL()), r.partEnv(), r.jail.super())
+	return r.add("superviser", r.super, r.superviserArgs(r.jail.proxyURL()), r.partEnv(), r.place.super())
 }
 
 func (r *running) add(name, path string, args, env []string, files ...*os.File) error {
@@ -194,7 +216,8 @@ func (r *running) add(name, path string, args, env []string, files ...*os.File) 
 // launcher would have to clean up.
 func (r *running) openRecord() error {
 	r.record = state.Record{Name: r.name, Backend: r.backend, Started: time.Now().UTC().Truncate(time.Second), Boot: state.Boot(),
-		Launcher: state.Self(), Parts: map[string]state.Part{}, Slots: slices.Sorted(maps.Keys(r.slots)), Workspace: r.work, Command: r.command}
+		Launcher: state.Self(), Parts: map[string]state.Part{}, Slots: slices.Sorted(maps.Keys(r.slots)), Workspace: r.work, Command: r.command,
+		ID: r.runID, Engine: r.runEngine}
 	return r.dir.Save(r.record)
 }
 

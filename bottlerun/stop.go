@@ -39,7 +39,7 @@ func stop(ctx context.Context, env *cli.Env) error {
 			return err
 		}
 	}
-	return cleanAfter(dir)
+	return cleanAfter(env, dir)
 }
 
 // endLauncher asks the launcher to end, and kills it when it does not: the
@@ -69,7 +69,7 @@ func endLauncher(ctx context.Context, dir state.Dir, launcher state.Part) error 
 var errRuns = errors.New("it still runs")
 
 // cleanAfter removes what is left, unless somebody starts the bottle again.
-func cleanAfter(dir state.Dir) error {
+func cleanAfter(env *cli.Env, dir state.Dir) error {
 	release, err := dir.Hold()
 	if errors.Is(err, state.ErrRunning) {
 		return nil
@@ -85,5 +85,5 @@ func cleanAfter(dir state.Dir) error {
 	if err != nil {
 		return err
 	}
-	return cleanStale(dir, rec)
+	return cleanStale(env, dir, rec)
 }

@@ -41,6 +41,7 @@ type Manifest struct {
 	EgressProxy EgressProxy
 	Pipelock    Pipelock
 	Protect     Protect
+	Docker      Docker
 	Limits      Limits
 
 	agentNamed bool // by the key agent, and not derived from the command
@@ -83,6 +84,14 @@ type Protect struct {
 	GitConfig bool
 }
 
+// Docker is how the docker backend makes the bottle.
+type Docker struct {
+	// Network is none or bridge; "" is none.
+	Network string
+	// Bind shows the agent the workspace itself and not a copy of it.
+	Bind bool
+}
+
 // Limits bound the bottle; zero is the backend's default.
 type Limits struct {
 	Memory int64   // bytes
@@ -118,7 +127,7 @@ type reader struct {
 // when absent; env last, since it is checked against the routes.
 func (m *reader) read(root *yaml.Node) {
 	top, ok := m.Mapping(root, "the manifest", "name", "agent", "command", "workspace", "read_only", "env", "image", "dockerfile",
-		"egress", "egress_proxy", "pipelock", "protect", "limits")
+		"egress", "egress_proxy", "pipelock", "protect", "docker", "limits")
 	if !ok {
 		return
 	}
@@ -134,6 +143,7 @@ func (m *reader) read(root *yaml.Node) {
 	m.field(top, "egress_proxy", m.readEgressProxy)
 	m.field(top, "pipelock", m.readPipelock)
 	m.field(top, "protect", m.readProtect)
+	m.field(top, "docker", m.readDocker)
 	m.field(top, "limits", m.readLimits)
 	m.field(top, "env", m.readEnv)
 	if k, _ := top.Field("dockerfile"); k != nil && top.Get("image") != nil {

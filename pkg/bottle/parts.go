@@ -144,6 +144,21 @@ func (m *reader) readProtect(n *yaml.Node) {
 	})
 }
 
+func (m *reader) readDocker(n *yaml.Node) {
+	d, ok := m.Mapping(n, "docker", "network", "bind")
+	if !ok {
+		return
+	}
+	m.field(d, "network", func(n *yaml.Node) {
+		s, ok := m.String(n, "docker.network")
+		if ok && s != "none" && s != "bridge" {
+			m.Fault(n, "docker.network is "+strictyaml.Quote(s), "wanted none or bridge")
+		}
+		m.Docker.Network = s
+	})
+	m.field(d, "bind", func(n *yaml.Node) { m.Docker.Bind, _ = m.Bool(n, "docker.bind") })
+}
+
 func (m *reader) readLimits(n *yaml.Node) {
 	l, ok := m.Mapping(n, "limits", "memory", "pids", "cpus")
 	if !ok {

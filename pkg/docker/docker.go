@@ -48,6 +48,9 @@ func (e *Engine) program() string {
 	return e.Program
 }
 
+// Name is the CLI's name, for messages.
+func (e *Engine) Name() string { return filepath.Base(e.program()) }
+
 // Podman reports whether the CLI is podman, which has no contexts and refuses
 // options of docker's network drivers.
 func (e *Engine) Podman() bool { return strings.Contains(filepath.Base(e.program()), "podman") }

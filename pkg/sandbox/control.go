@@ -36,6 +36,7 @@ const (
 	kindStopped = "stopped"
 	kindExit    = "exit"
 	kindSignal  = "signal"
+	kindUp      = "up"   // of a part: all that it has to do with others is done
 	kindGone    = "gone" // of a relay: the other side has ended
 )
 

@@ -31,6 +31,9 @@ type Part struct {
 	// Relay is where process 1 of the agent's container connects. Its lines go to
 	// this part's standard output, and standard input to it.
 	Relay string
+	// Canary is a port that is open on every address until the launcher says
+	// anything: the self-test must not reach it.
+	Canary string
 	// Next is a file that its program reads. On HUP, and on USR1, which also
 	// starts the program anew, NEXT.next is renamed over it first when it is there:
 	// a copy into a container is not atomic.
@@ -42,7 +45,7 @@ type Part struct {
 // Args is the command line below the program that Stages runs in.
 func (p Part) Args() []string {
 	args := []string{stagePart}
-	for _, f := range [][2]string{{"-fd", p.Fd}, {"-lend", p.Lend}, {"-relay", p.Relay}, {"-next", p.Next}} {
+	for _, f := range [][2]string{{"-fd", p.Fd}, {"-lend", p.Lend}, {"-relay", p.Relay}, {"-canary", p.Canary}, {"-next", p.Next}} {
 		if f[1] != "" {
 			args = append(args, f[:]...)
 		}

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -21,6 +22,7 @@ func parsePart(args []string) (p Part, err error) {
 	fs.StringVar(&p.Fd, "fd", "", "")
 	fs.StringVar(&p.Lend, "lend", "", "")
 	fs.StringVar(&p.Relay, "relay", "", "")
+	fs.StringVar(&p.Canary, "canary", "", "")
 	fs.StringVar(&p.Next, "next", "", "")
 	if err := fs.Parse(args); err != nil {
 		return p, err
@@ -36,6 +38,7 @@ type runningPart struct {
 	Part
 	signals chan os.Signal
 	pid     atomic.Int64 // of the program, 0 while there is none
+	told    bool         // the launcher knows that it runs
 	again   atomic.Bool  // it is to be started anew when it has ended
 	fd      *os.File
 }
@@ -74,6 +77,13 @@ func (r *runningPart) join() error {
 		go relay.copyOut(os.Stdout)
 		in = relay
 	}
+	if r.Canary != "" {
+		ln, err := net.Listen("tcp", ":"+r.Canary)
+		if err != nil {
+			return err
+		}
+		in = closer{ln}
+	}
 	go func() {
 		io.Copy(in, os.Stdin)
 		r.end(endTime)
@@ -89,6 +99,14 @@ func (r *runningPart) join() error {
 	f, err := partListener(r.Fd)
 	r.fd = f
 	return err
+}
+
+// closer closes the canary at the first word.
+type closer struct{ ln net.Listener }
+
+func (c closer) Write(p []byte) (int, error) {
+	c.ln.Close()
+	return len(p), nil
 }
 
 // endTime is how long a program may take to end once its launcher is gone.
@@ -127,6 +145,10 @@ func (r *runningPart) run() (int, error) {
 			return 0, fmt.Errorf("%s: %w", r.Command[0], err)
 		}
 		r.pid.Store(int64(pid))
+		if r.Relay != "" && !r.told {
+			newLines(nil, os.Stdout).send(message{Kind: kindUp}) // nobody else writes there yet
+			r.told = true
+		}
 		code := reapUntil(pid)
 		r.pid.Store(0)
 		if !r.again.Swap(false) {

@@ -143,6 +143,9 @@ func TestRelay(t *testing.T) {
 	}
 	inside := newLines(c, c)
 	remote := NewRemote(p.out, p.in)
+	if err := remote.Up(); err != nil {
+		t.Fatal(err)
+	}
 	if err := inside.send(message{Kind: kindReady}); err != nil {
 		t.Fatal(err)
 	}

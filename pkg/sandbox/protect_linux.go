@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"bottle/pkg/beneath"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -37,6 +39,10 @@ const bareHead = "HEAD"
 
 // bareProtected is protected in a workspace that is a repository without .git.
 var bareProtected = []string{bareHead, "config", "hooks", "modules"}
+
+// BareRepository are the paths that make a folder a repository without .git, or
+// configure it.
+func BareRepository() []string { return append(slices.Clone(bareProtected), commondir) }
 
 // protectedIfThere are harmless as long as they are missing: git reads
 // config.worktree only where .git/config, which is covered, says so.
@@ -84,7 +90,7 @@ func (w *Workspace) cover(pol Policy) error {
 // toProtect is what coverPath makes a placeholder for when it is missing.
 func (w *Workspace) toProtect() []string {
 	list := slices.Clone(protected)
-	if st, err := statBeneath(int(w.dir.Fd()), bareHead); err == nil && !isPlaceholder(st) {
+	if st, err := beneath.Lstat(int(w.dir.Fd()), bareHead); err == nil && !isPlaceholder(st) {
 		list = append(list, bareProtected...)
 	}
 	return list
@@ -124,7 +130,7 @@ func (w *Workspace) coverPath(rel string, make bool, pol Policy) error {
 	parts := strings.Split(rel, "/")
 	for i := range parts {
 		part := strings.Join(parts[:i+1], "/")
-		st, err := statBeneath(int(w.dir.Fd()), part)
+		st, err := beneath.Lstat(int(w.dir.Fd()), part)
 		switch {
 		case errors.Is(err, unix.ENOENT) && !make:
 			return nil
@@ -147,7 +153,7 @@ func (w *Workspace) coverPath(rel string, make bool, pol Policy) error {
 
 // placeholder makes the missing rel and covers it.
 func (w *Workspace) placeholder(rel string) error {
-	parent, err := openBeneath(int(w.dir.Fd()), filepath.Dir(rel), unix.O_RDONLY|unix.O_DIRECTORY)
+	parent, err := beneath.Open(int(w.dir.Fd()), filepath.Dir(rel), unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return fmt.Errorf("workspace %s: %s: %w", w.Path, rel, err)
 	}
@@ -166,7 +172,7 @@ func (w *Workspace) placeholder(rel string) error {
 }
 
 func makePlaceholder(parent int, name string) error {
-	if _, err := statBeneath(parent, bareHead); name == commondir && err == nil {
+	if _, err := beneath.Lstat(parent, bareHead); name == commondir && err == nil {
 		return makeCommondir(parent)
 	}
 	if err := unix.Mkdirat(parent, name, placeholderMode); err != nil {
@@ -207,11 +213,11 @@ func (w *Workspace) uncover() {
 
 // removePlaceholder removes rel if it is one. Errors leave it: it is empty.
 func removePlaceholder(dir int, rel string) {
-	st, err := statBeneath(dir, rel)
+	st, err := beneath.Lstat(dir, rel)
 	if err != nil || !isPlaceholder(st) {
 		return
 	}
-	parent, err := openBeneath(dir, filepath.Dir(rel), unix.O_RDONLY|unix.O_DIRECTORY)
+	parent, err := beneath.Open(dir, filepath.Dir(rel), unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return
 	}
@@ -238,33 +244,6 @@ func isPlaceholder(st unix.Stat_t) bool {
 
 // hasNoRepository: .git is missing or our placeholder.
 func (w *Workspace) hasNoRepository() bool {
-	st, err := statBeneath(int(w.dir.Fd()), ".git")
+	st, err := beneath.Lstat(int(w.dir.Fd()), ".git")
 	return err != nil || isPlaceholder(st)
-}
-
-// openBeneath opens rel below dir and follows no symbolic link in any part of
-// it (openat2(2)): an earlier agent may have planted one.
-func openBeneath(dir int, rel string, flags int) (int, error) {
-	how := unix.OpenHow{
-		Flags:   uint64(flags | unix.O_CLOEXEC),
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	}
-	for {
-		fd, err := unix.Openat2(dir, rel, &how)
-		if err != unix.EINTR && err != unix.EAGAIN {
-			return fd, err
-		}
-	}
-}
-
-// statBeneath is lstat(2) of rel below dir; only its last part may be a link.
-func statBeneath(dir int, rel string) (unix.Stat_t, error) {
-	var st unix.Stat_t
-	parent, err := openBeneath(dir, filepath.Dir(rel), unix.O_PATH|unix.O_DIRECTORY)
-	if err != nil {
-		return st, err
-	}
-	defer unix.Close(parent)
-	err = unix.Fstatat(parent, filepath.Base(rel), &st, unix.AT_SYMLINK_NOFOLLOW)
-	return st, err
 }

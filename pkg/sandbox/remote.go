@@ -22,6 +22,10 @@ func NewRemote(r io.Reader, w io.Writer) *Remote {
 	return &Remote{ctl: newLines(r, w), said: make(chan struct{})}
 }
 
+// Up waits until the part that relays has its program running, and all that it
+// lends is taken.
+func (r *Remote) Up() error { return r.await(kindUp) }
+
 // Await waits until process 1 has reported. The caller ends the streams when it
 // will not.
 func (r *Remote) Await() error { return r.await(kindReady) }

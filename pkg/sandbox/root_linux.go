@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"bottle/pkg/beneath"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -291,7 +293,7 @@ func protectPath(dir int, rel string, pinned map[string]bool) error {
 
 // bindSelf mounts rel, below dir, over itself with attr.
 func bindSelf(dir int, rel string, attr uint64) error {
-	fd, err := openBeneath(dir, rel, unix.O_PATH)
+	fd, err := beneath.Open(dir, rel, unix.O_PATH)
 	if err != nil {
 		return err
 	}

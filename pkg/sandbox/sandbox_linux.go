@@ -75,7 +75,7 @@ func (sb *Sandbox) Pid() int { return sb.l.cmd.Process.Pid }
 // Go has the self-test run inside, and c checked, and lets the agent start. On
 // an error nothing of the agent's has run.
 func (sb *Sandbox) Go(c Check) error {
-	reach, done, err := openCanaries()
+	reach, done, err := OpenCanaries()
 	defer done()
 	if err != nil {
 		return err

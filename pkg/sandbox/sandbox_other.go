@@ -80,3 +80,9 @@ func StartTied(cmd *exec.Cmd) (<-chan error, error) {
 	go func() { done <- cmd.Wait() }()
 	return done, nil
 }
+
+// OpenCanaries is Probe's error.
+func OpenCanaries() ([]string, func(), error) { return nil, func() {}, errOther }
+
+// BareRepository is empty.
+func BareRepository() []string { return nil }

@@ -25,9 +25,9 @@ const (
 	healthTimeout = 20 * time.Second
 )
 
-// openCanaries listens on a port of every address of the host, for the time of
+// OpenCanaries listens on a port of every address of the host, for the time of
 // the self-test, and returns the addresses for it to try. Nothing is accepted.
-func openCanaries() (addrs []string, done func(), err error) {
+func OpenCanaries() (addrs []string, done func(), err error) {
 	var open []net.Listener
 	done = func() {
 		for _, l := range open {

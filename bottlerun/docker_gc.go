@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"bottle/pkg/cli"
+	"bottle/pkg/docker"
+	"bottle/pkg/sandbox"
+	"bottle/pkg/state"
+)
+
+// sweep removes the objects of one run, by label: containers, then networks and
+// volumes, which the containers hold. With keep the agent's container and its
+// workspace stay.
+func sweep(ctx context.Context, e *docker.Engine, id string, keep bool) error {
+	list, err := e.Containers(ctx, labelID+"="+id)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, c := range list {
+		if !keep || c.Labels[labelRole] != roleAgent {
+			ids = append(ids, c.ID)
+		}
+	}
+	var faults []error
+	if len(ids) > 0 {
+		_, err := e.Output(ctx, nil, append([]string{"rm", "--force"}, ids...)...)
+		faults = append(faults, err)
+	}
+	for _, kind := range []string{"network", "volume"} {
+		found, err := labelled(ctx, e, kind, labelID+"="+id)
+		faults = append(faults, err)
+		var names []string
+		for _, o := range found {
+			if !keep || o.labels[labelRole] != volWork && o.labels[labelRole] != volRun {
+				names = append(names, o.name)
+			}
+		}
+		if len(names) > 0 {
+			_, err := e.Output(ctx, nil, append([]string{kind, "rm"}, names...)...)
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// thing is a network or a volume.
+type thing struct {
+	name   string
+	labels map[string]string
+}
+
+// labelled are the networks or volumes with a label.
+func labelled(ctx context.Context, e *docker.Engine, kind, label string) ([]thing, error) {
+	out, err := e.Output(ctx, nil, kind, "ls", "--quiet", "--filter", "label="+label)
+	if err != nil {
+		return nil, err
+	}
+	var list []thing
+	for _, id := range strings.Fields(string(out)) {
+		labels, err := labelsOf(ctx, e, kind, id)
+		if said := (*docker.Error)(nil); errors.As(err, &said) {
+			continue // it went meanwhile
+		}
+		if err != nil {
+			return list, err
+		}
+		list = append(list, thing{id, labels})
+	}
+	return list, nil
+}
+
+// evict makes room for a start: what a dead launcher left of this name goes, its
+// work saved; what another one runs is a refusal.
+func (d *dock) evict() error {
+	runs, err := findRuns(d.ctx, d.engine, labelName+"="+d.name)
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		if !run.dead() {
+			return cli.Refusedf("bottle %s runs already on %v: launcher %s on host %s\nhint: bottlerun stop %s, or choose another name",
+				d.name, d.engine, run.labels[labelPid], run.labels[labelHost], d.name)
+		}
+		if err := run.remove(d.ctx, d.env, d.engine, d.root); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A remains is what an engine has of one run of a bottle.
+type remains struct {
+	labels     map[string]string // of any of its objects
+	containers []docker.Container
+	objects    int
+}
+
+// findRuns are the runs of which an engine has anything, by the filter label.
+func findRuns(ctx context.Context, e *docker.Engine, filter string) (map[string]*remains, error) {
+	runs := map[string]*remains{}
+	of := func(labels map[string]string) *remains {
+		id := labels[labelID]
+		if runs[id] == nil {
+			runs[id] = &remains{labels: labels}
+		}
+		runs[id].objects++
+		return runs[id]
+	}
+	list, err := e.Containers(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range list {
+		r := of(c.Labels)
+		r.containers = append(r.containers, c)
+	}
+	for _, kind := range []string{"network", "volume"} {
+		found, err := labelled(ctx, e, kind, filter)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range found {
+			of(o.labels)
+		}
+	}
+	delete(runs, "")
+	return runs, nil
+}
+
+// cleanDocker is cleanStale for a bottle of the docker backend.
+func cleanDocker(env *cli.Env, dir state.Dir, rec state.Record) error {
+	ctx, cancel := context.WithTimeout(context.Background(), copyTimeout)
+	defer cancel()
+	e := engineOf(rec)
+	runs, err := findRuns(ctx, e, labelID+"="+rec.ID)
+	if err != nil {
+		return fmt.Errorf("what is left of bottle %s: %w", dir.Name(), err)
+	}
+	for _, r := range runs {
+		if err := r.remove(ctx, env, e, filepath.Dir(string(dir))); err != nil {
+			return err
+		}
+	}
+	if err := sandbox.CleanWorkspace(rec.Workspace); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return remove(dir.Record())
+}
+
+// engineOf is the engine of a record.
+func engineOf(rec state.Record) *docker.Engine {
+	if rec.Engine == nil {
+		return docker.At("", "", "")
+	}
+	return docker.At(rec.Engine.Program, rec.Engine.Context, rec.Engine.Host)
+}
+
+// dead tells a run without a launcher: one of this machine whose process is gone;
+// of another machine one of which nothing runs, since the parts end with it.
+func (r *remains) dead() bool {
+	host, _ := os.Hostname()
+	if r.labels[labelHost] == host && r.labels[labelBoot] == state.Boot() {
+		pid, err1 := strconv.Atoi(r.labels[labelPid])
+		start, err2 := strconv.ParseUint(r.labels[labelStart], 10, 64)
+		return err1 != nil || err2 != nil || !(state.Part{Pid: pid, Start: start}).Alive()
+	}
+	for _, c := range r.containers {
+		if c.Running() {
+			return false
+		}
+	}
+	return true
+}
+
+// remove saves what the agent did to its workspace, and removes the rest. It looks
+// twice: an engine finishes what a client that was killed has asked for.
+func (r *remains) remove(ctx context.Context, env *cli.Env, e *docker.Engine, root string) error {
+	slug, id := r.labels[labelName], r.labels[labelID]
+	dir, err := state.At(root, slug)
+	if err != nil {
+		return err
+	}
+	for _, c := range r.containers {
+		if c.Labels[labelRole] != roleAgent || c.Started.IsZero() {
+			continue
+		}
+		file, err := saveWork(ctx, e, c, dir, id)
+		if err != nil {
+			return fmt.Errorf("bottle %s: its workspace could not be saved, so nothing was removed: %w", slug, err)
+		}
+		if file != "" {
+			note(env, "bottle %s: what its agent left of the workspace is in %s", slug, file)
+		}
+	}
+	for again := range 2 {
+		if again > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+		if err := sweep(ctx, e, id, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// saveWork keeps the workspace of an agent's container as a tar file in the
+// bottle's folder. It is "" where the workspace was bound.
+func saveWork(ctx context.Context, e *docker.Engine, c docker.Container, dir state.Dir, id string) (string, error) {
+	if c.Labels[labelCopied] == "" {
+		return "", nil
+	}
+	if c.Running() {
+		if _, err := e.Output(ctx, nil, "kill", c.ID); err != nil && !errors.Is(err, docker.ErrNotRunning) {
+			return "", err
+		}
+	}
+	if err := dir.MakeOperator(); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, copyTimeout)
+	defer cancel()
+	file := dir.In("workspace-" + id + ".tar")
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return "", err
+	}
+	var notes strings.Builder
+	cmd := e.Command(ctx, "cp", c.ID+":"+workRoot+"/"+dir.Name(), "-")
+	cmd.Stdout, cmd.Stderr = f, &notes
+	if err := errors.Join(cmd.Run(), f.Sync(), f.Close()); err != nil {
+		os.Remove(file)
+		return "", fmt.Errorf("docker cp: %w %s", err, strings.TrimSpace(notes.String()))
+	}
+	return file, nil
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+
+	"bottle/pkg/docker"
+)
+
+// findInner finds the addresses of the network that agent and proxy share.
+func (d *dock) findInner() error {
+	out, err := d.engine.Output(d.ctx, nil, "network", "inspect", "--format", "{{json .IPAM.Config}}", d.object(netIn))
+	if err != nil {
+		return err
+	}
+	var subnets []struct{ Subnet string }
+	if err := json.Unmarshal(out, &subnets); err != nil || len(subnets) == 0 {
+		return fmt.Errorf("network %s: %s (%v); wanted its subnet", d.object(netIn), out, err)
+	}
+	d.inner = subnets[0].Subnet
+	return nil
+}
+
+// findProxy finds the proxy's address there, which it has once it runs.
+func (d *dock) findProxy() error {
+	return d.unlessDead(func() error {
+		ctx, cancel := context.WithTimeout(d.ctx, healthTimeout)
+		defer cancel()
+		return poll(ctx, func() error {
+			a, err := d.address(roleProxy, netIn)
+			d.proxyA = net.JoinHostPort(a, proxyPort)
+			return err
+		})
+	})
+}
+
+var errNoAddress = errors.New("it has no address yet")
+
+// address is that of a container in one of the bottle's networks.
+func (d *dock) address(role, network string) (string, error) {
+	out, err := d.engine.Output(d.ctx, nil, "inspect", "--type", "container", "--format", "{{json .NetworkSettings.Networks}}", d.object(role))
+	if err != nil {
+		return "", err
+	}
+	var networks map[string]struct{ IPAddress string }
+	if err := json.Unmarshal(out, &networks); err != nil {
+		return "", fmt.Errorf("%s: %w", d.object(role), err)
+	}
+	a := networks[d.object(network)].IPAddress
+	if a == "" {
+		return "", fmt.Errorf("container %s, network %s: %w", d.object(role), d.object(network), errNoAddress)
+	}
+	return a, nil
+}
+
+// labelsOf are the labels of a network or a volume.
+func labelsOf(ctx context.Context, e *docker.Engine, kind, name string) (labels map[string]string, err error) {
+	out, err := e.Output(ctx, nil, kind, "inspect", "--format", "{{json .Labels}}", name)
+	if err != nil {
+		return nil, err
+	}
+	return labels, json.Unmarshal(out, &labels)
+}
