@@ -40,7 +40,7 @@ func detailsOf(it *Item, width int) details {
 		d.block("", it.Fault, width, term.Red)
 	}
 	for _, r := range it.Risks {
-		d.block(sign(it.Level), r, width, colour(it.Level))
+		d.block(sign(r.Level), r.Text, width, colour(r.Level))
 	}
 	if it.Narrow != nil {
 		d.block("", "narrowed by you; the agent asked for more", width, term.Bold)

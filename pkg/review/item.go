@@ -23,11 +23,17 @@ type Item struct {
 	Justification string
 	Filed         time.Time
 	Level         int      // how far it reaches: 0 adds little, 3 most
-	Risks         []string // what it means, "write: ...", the worst first
+	Risks         []Risk   // what it means, the worst first
 	Changes       []string // what would change, as route.Diff says it
 	Digest        string   // what an approval is bound to; "" when there is nothing to approve
 	Fault         string   // why Digest is ""
 	Narrow        *Narrow  // what the operator has left of it
+}
+
+// A Risk is one thing that an approval would mean: "write: ...".
+type Risk struct {
+	Level int
+	Text  string
 }
 
 // Narrow is what the operator leaves of a proposal: nil lists are as proposed.
@@ -38,7 +44,7 @@ func (it *Item) key() string { return it.Bottle + "/" + it.ID }
 
 // Content differs when what is to be seen of an item does.
 func (it *Item) Content() string {
-	return fmt.Sprintf("%s %d %q %q %q %v", it.Digest, it.Level, it.Fault, it.Risks, it.Changes, it.Narrow)
+	return fmt.Sprintf("%s %d %q %v %q %v", it.Digest, it.Level, it.Fault, it.Risks, it.Changes, it.Narrow)
 }
 
 // group is what items are folded by: the same host of the same bottle.

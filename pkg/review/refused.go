@@ -32,13 +32,9 @@ const maxRefusals = 200
 
 // refusals is the tail of what was refused, the newest last. The same request
 // again and again is one.
-type refusals struct {
-	list  []Refusal
-	total int
-}
+type refusals struct{ list []Refusal }
 
 func (t *refusals) add(r Refusal) {
-	t.total++
 	r.count = 1
 	for i := len(t.list) - 1; i >= 0 && i >= len(t.list)-8; i-- {
 		o := t.list[i]

@@ -145,10 +145,10 @@ func (s *Screen) rowLine(r row, selected bool) term.Line {
 }
 
 // kinds is the first word or two of each risk, without doubles.
-func kinds(risks []string) []string {
+func kinds(risks []Risk) []string {
 	var list []string
 	for _, r := range risks {
-		k, _, ok := strings.Cut(r, ":")
+		k, _, ok := strings.Cut(r.Text, ":")
 		if ok && len(k) < 24 && (len(list) == 0 || list[len(list)-1] != k) {
 			list = append(list, k)
 		}
@@ -204,7 +204,7 @@ func (s *Screen) tailLines(l layout) []term.Line {
 	lines, n := make([]term.Line, 0, l.tail), l.tail
 	if n > 1 {
 		n--
-		lines = append(lines, rule(fmt.Sprintf("refused: %d", s.refused.total), "", s.width))
+		lines = append(lines, rule("refused (t: all)", "", s.width))
 	}
 	last := s.refused.last(n)
 	for i := range last {

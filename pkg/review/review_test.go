@@ -19,10 +19,14 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // item is a proposal of the bottle web, filed so many minutes before noon.
 func item(id, host string, level, minutes int, risks ...string) Item {
+	var list []Risk
+	for i, r := range risks {
+		list = append(list, Risk{max(0, level-i), r})
+	}
 	return Item{
 		Bottle: "web", ID: id, Component: "egress-proxy", Subject: host, Client: "claude-code",
 		Justification: "the build needs " + host, Filed: noon.Add(-time.Duration(minutes) * time.Minute),
-		Level: level, Risks: risks, Changes: []string{"+ " + host + ": every path"}, Digest: "digest of " + id,
+		Level: level, Risks: list, Changes: []string{"+ " + host + ": every path"}, Digest: "digest of " + id,
 	}
 }
 

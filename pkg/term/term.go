@@ -202,13 +202,13 @@ func (t *Terminal) send(k Key, stop []unix.PollFd) bool {
 const contWait = 200 * time.Millisecond
 
 // Suspend gives the terminal back and stops the process group, as ^Z does to
-// other programs, until the shell continues it.
+// other programs, until the shell continues it. The program must never have
+// asked for SIGTSTP: Go does not give its default action back.
 func (t *Terminal) Suspend() error {
 	t.Leave()
 	cont := make(chan os.Signal, 1)
 	signal.Notify(cont, unix.SIGCONT)
 	defer signal.Stop(cont)
-	signal.Reset(unix.SIGTSTP)
 	if err := unix.Kill(0, unix.SIGTSTP); err != nil {
 		return fmt.Errorf("suspend: %w", err)
 	}
