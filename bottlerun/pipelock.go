@@ -14,7 +14,6 @@ import (
 	"bottle/pkg/ca"
 	"bottle/pkg/cli"
 	"bottle/pkg/mirror"
-	"bottle/pkg/sandbox"
 )
 
 // startPipelock starts the second proxy, if the manifest has one, with the
@@ -33,10 +32,7 @@ func (r *running) startPipelock() error {
 	if err != nil {
 		return err
 	}
-	// Not by itself: some changes of its configuration it takes up at a start
-	// only, and the bottle must live through that ('pipemirror apply -restart').
-	starter := sandbox.Part{Next: r.dir.PipelockConfig(), Command: append([]string{r.pipelock}, start.Args...)}
-	p, err := startPart("pipelock", r.dir.PipelockLog(), "/proc/self/exe", starter.Args(), r.partEnv(start.Env...), r.died)
+	p, err := startPart("pipelock", r.dir.PipelockLog(), r.pipelock, start.Args, r.partEnv(start.Env...), r.died)
 	if err != nil {
 		return err
 	}

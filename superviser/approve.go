@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"bottle/pkg/cli"
 	"bottle/pkg/proposal"
@@ -15,21 +16,21 @@ func approve(ctx context.Context, env *cli.Env) error {
 	var o order
 	fs := env.Flags()
 	at.addFlags(fs)
+	at.addAudit(fs)
 	fs.StringVar(&o.digest, "digest", "", "")
 	fs.DurationVar(&o.hold, "for", 0, "")
 	fs.IntVar(&o.uses, "uses", 0, "")
+	fs.Var(listFlag{list: &o.paths}, "path", "")
+	fs.Var(listFlag{list: &o.methods, split: true}, "methods", "")
 	reason := fs.String("reason", "", "")
-	id, err := parseID(env, fs)
+	id, err := at.locate(ctx, env, fs)
 	if err != nil {
 		return err
 	}
-	if at.bottle == "" || o.hold < 0 || o.uses < 0 {
-		return cli.Misused("wanted -bottle NAME, and -for and -uses more than 0; 'decide -approve -queue DIR' only writes the decision")
+	if at.queue != "" && at.bottle == "" || o.hold < 0 || o.uses < 0 {
+		return cli.Misused("wanted a bottle, not -queue, and -for and -uses more than 0; 'decide -approve -queue DIR' only writes the decision")
 	}
-	if err := at.find(env); err != nil {
-		return err
-	}
-	q, err := at.open()
+	q, err := at.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,43 +39,39 @@ func approve(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
-	c, err := componentOf(r)
-	if err != nil {
-		return err
-	}
-	done, err := c.install(ctx, env, at, r, o)
+	done, err := carryOut(ctx, env, &at, r, o)
 	if err != nil {
 		return fmt.Errorf("%s stays pending: %w", id, err)
 	}
-	d := proposal.Decision{Verdict: proposal.Approved, Reason: *reason, Terms: done.terms, Expires: done.expires}
+	d := proposal.Decision{Verdict: proposal.Approved, Reason: *reason, Terms: done.terms, Expires: done.expires, Narrowed: done.narrowed}
 	// Installed is installed: an interrupt now must not keep the agent waiting.
-	if err := settle(context.WithoutCancel(ctx), env, at, q, id, d, done); err != nil {
-		return fmt.Errorf("the proposal is installed, but: %w\nhint: if it is still pending, 'superviser decide -approve -bottle %s %s' tells the agent", err, at.bottle, id)
+	if err := settle(context.WithoutCancel(ctx), env, &at, q, id, d, done); err != nil {
+		return fmt.Errorf("the proposal is installed, but: %w\nhint: if it is still pending, 'superviser decide -approve %s %s' tells the agent", err, strings.Join(at.flags(), " "), id)
 	}
 	return nil
 }
 
+// carryOut installs r if it, and what it changes, are as they were shown.
+func carryOut(ctx context.Context, env *cli.Env, at *place, r proposal.Record, o order) (outcome, error) {
+	c, err := componentOf(r)
+	if err != nil {
+		return outcome{}, err
+	}
+	v, err := c.look(ctx, env, at, r)
+	if err != nil {
+		return outcome{}, err
+	}
+	if err := bound(at, v, o.digest); err != nil {
+		return outcome{}, err
+	}
+	return c.install(ctx, env, at, v, o)
+}
+
 // pending reads a proposal that is to be decided.
-func pending(q *proposal.Queue, id string) (proposal.Record, error) {
+func pending(q queue, id string) (proposal.Record, error) {
 	r, err := get(q, id)
 	if err == nil && r.Decision != nil {
 		return r, decidedBefore(r)
 	}
 	return r, err
-}
-
-// bound refuses when a proposal and what it changes, which together have the
-// digest is, are not what was shown.
-func bound(at place, r proposal.Record, is, want string) error {
-	if want == "" {
-		var err error
-		if want, err = shownDigest(at.dir, r.ID); err != nil {
-			return err
-		}
-	}
-	if want != is {
-		return cli.Refusedf("the proposal or the bottle's table is not what was shown (digest %.60q; now %q)\nhint: run 'superviser show -bottle %s %s' and look again",
-			want, is, at.bottle, r.ID)
-	}
-	return nil
 }

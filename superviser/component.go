@@ -13,18 +13,21 @@ import (
 type component struct {
 	// subject is what the proposal is about, in a few words.
 	subject func(proposal.Record) string
-	// look compares a pending proposal with what the bottle has.
-	look func(context.Context, *cli.Env, place, proposal.Record) (view, error)
-	// install makes it so, if it is still what was shown. With an error nothing
-	// is, or what is left was told on stderr.
-	install func(context.Context, *cli.Env, place, proposal.Record, order) (outcome, error)
+	// done tells the agent what an approval of the subject means to it now.
+	done string
+	// look compares a pending proposal with what the bottle has. The view has a
+	// digest, which an approval is bound to.
+	look func(context.Context, *cli.Env, *place, proposal.Record) (view, error)
+	// install makes it so; the view is what was just looked at, and was shown.
+	// With an error nothing is, or what is left was told on stderr.
+	install func(context.Context, *cli.Env, *place, view, order) (outcome, error)
 }
 
 // components are all there are. A new one is its tool, a file with these
 // functions, and a line here and in agent.tools.
 func components() map[string]component {
 	return map[string]component{
-		proposal.EgressProxy: {routeSubject, routeLook, routeInstall},
+		proposal.EgressProxy: {routeSubject, "%s is live; retry the request now", routeLook, routeInstall},
 	}
 }
 
@@ -33,12 +36,20 @@ type order struct {
 	digest string        // what was shown; "" is what show has noted
 	hold   time.Duration // how long it shall hold; 0 is without end
 	uses   int           // for how many requests; 0 is without limit
+	// What is left of the proposal: nil is all that was asked for.
+	paths, methods []string
+}
+
+// narrows reports whether the operator wants less than a whole, endless grant.
+func (o order) narrows() bool {
+	return o.hold > 0 || o.uses > 0 || o.paths != nil || o.methods != nil
 }
 
 // outcome is what an approval has done.
 type outcome struct {
 	terms         []string // for the agent
 	expires       *time.Time
+	narrowed      bool   // less than what was asked for
 	before, after string // the whole table
 }
 
@@ -70,18 +81,16 @@ func routeSubject(r proposal.Record) string {
 }
 
 // routeLook merges the route into the bottle's live table.
-func routeLook(ctx context.Context, env *cli.Env, at place, r proposal.Record) (view, error) {
+func routeLook(ctx context.Context, env *cli.Env, at *place, r proposal.Record) (view, error) {
 	p, err := r.Route()
 	if err != nil {
 		return view{}, cli.Refused(err)
 	}
-	_, now, err := liveTable(ctx, env, at.bottle)
+	live, err := at.live(ctx, env)
 	if err != nil {
 		return view{}, err
 	}
-	uses, err := usesOf(ctx, env, at.bottle, now)
-	if err != nil {
-		return view{}, err
-	}
-	return viewOf(r, p, now, uses)
+	v, err := viewOf(r, p, live.table, live.uses, live.refused...)
+	v.basis = string(live.text)
+	return v, err
 }

@@ -22,7 +22,7 @@ func decide(ctx context.Context, env *cli.Env) error {
 	yes := fs.Bool("approve", false, "")
 	no := fs.Bool("reject", false, "")
 	reason := fs.String("reason", "", "")
-	id, err := parseID(env, fs)
+	id, err := at.locate(ctx, env, fs)
 	if err != nil {
 		return err
 	}
@@ -33,15 +33,12 @@ func decide(ctx context.Context, env *cli.Env) error {
 	if *no {
 		verdict = proposal.Rejected
 	}
-	return decideIn(ctx, env, at, id, proposal.Decision{Verdict: verdict, Reason: *reason})
+	return decideIn(ctx, env, &at, id, proposal.Decision{Verdict: verdict, Reason: *reason})
 }
 
-// decideIn finds the queue and settles the proposal id in it.
-func decideIn(ctx context.Context, env *cli.Env, at place, id string, d proposal.Decision) error {
-	if err := at.find(env); err != nil {
-		return err
-	}
-	q, err := at.open()
+// decideIn settles the proposal id in the queue of a place.
+func decideIn(ctx context.Context, env *cli.Env, at *place, id string, d proposal.Decision) error {
+	q, err := at.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -50,7 +47,7 @@ func decideIn(ctx context.Context, env *cli.Env, at place, id string, d proposal
 }
 
 // settle writes the decision, then the line of the audit log.
-func settle(ctx context.Context, env *cli.Env, at place, q *proposal.Queue, id string, d proposal.Decision, o outcome) error {
+func settle(ctx context.Context, env *cli.Env, at *place, q queue, id string, d proposal.Decision, o outcome) error {
 	d.Operator, d.Time = operator(env), time.Now()
 	r, err := q.Decide(ctx, id, d)
 	switch {

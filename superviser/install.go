@@ -9,34 +9,33 @@ import (
 
 	"bottle/pkg/cli"
 	"bottle/pkg/proposal"
+	"bottle/pkg/risk"
 	"bottle/pkg/route"
 )
 
 // approval is one run of routeInstall.
 type approval struct {
-	env    *cli.Env
-	at     place
-	record proposal.Record
-	p      route.Proposal
-	order  order
-	work   string // folder for the tables between the links
+	env   *cli.Env
+	at    *place
+	p     route.Proposal // what is left of it
+	order order
+	live  *served
+	work  string // folder for the tables between the links
 }
 
-// routeInstall runs the chain show, merge, validate, apply.
-func routeInstall(ctx context.Context, env *cli.Env, at place, r proposal.Record, o order) (outcome, error) {
-	p, err := r.Route()
+// routeInstall runs the chain show, merge, validate, apply. The first link has
+// run when the proposal was looked at.
+func routeInstall(ctx context.Context, env *cli.Env, at *place, v view, o order) (outcome, error) {
+	asked, err := v.Route()
 	if err != nil {
 		return outcome{}, cli.Refused(err)
 	}
-	before, now, err := liveTable(ctx, env, at.bottle)
+	live, err := at.live(ctx, env)
 	if err != nil {
 		return outcome{}, err
 	}
-	is, err := digest(r, now)
+	p, err := narrow(asked, find(live.table, asked.Host), o)
 	if err != nil {
-		return outcome{}, err
-	}
-	if err := bound(at, r, is, o.digest); err != nil {
 		return outcome{}, err
 	}
 	work, err := os.MkdirTemp("", "superviser")
@@ -44,16 +43,19 @@ func routeInstall(ctx context.Context, env *cli.Env, at place, r proposal.Record
 		return outcome{}, err
 	}
 	defer os.RemoveAll(work)
-	a := &approval{env, at, r, p, o, work}
-	next, err := a.merge(ctx, before, now)
+	a := &approval{env, at, p, o, live, work}
+	next, err := a.merge(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
-	if err := a.apply(ctx, now, next); err != nil {
+	if err := a.apply(ctx, next); err != nil {
 		return outcome{}, err
 	}
-	granted := find(next, p.Host)
-	done := outcome{terms: terms(granted), before: string(before), after: string(next.Encode())}
+	granted, fewer := find(next, p.Host), less(asked, p)
+	done := outcome{
+		terms: append(risk.Terms(granted), fewer...), narrowed: fewer != nil,
+		before: string(live.text), after: string(next.Encode()),
+	}
 	if !granted.Expires.IsZero() {
 		done.expires = &granted.Expires
 	}
@@ -61,25 +63,26 @@ func routeInstall(ctx context.Context, env *cli.Env, at place, r proposal.Record
 }
 
 // apply checks the merged table as a link would and installs it.
-func (a *approval) apply(ctx context.Context, now, next *route.Table) error {
-	token, err := a.token(now, next)
+func (a *approval) apply(ctx context.Context, next *route.Table) error {
+	token, err := a.token(next)
 	if err != nil {
 		return err
 	}
 	if _, err := link(ctx, a.env, "routesctl", "validate", a.file("next.yaml")); err != nil {
 		return err
 	}
-	args := append([]string{"apply", "-bottle", a.at.bottle, "-was", a.file("now.yaml")}, token...)
+	args := append([]string{"apply"}, a.at.flags()...)
+	args = append(append(args, "-was", a.file("now.yaml")), token...)
 	_, err = link(ctx, a.env, "routesctl", append(args, a.file("next.yaml"))...)
 	return err
 }
 
 // merge writes now.yaml and next.yaml, the latter with the terms of the approval.
-func (a *approval) merge(ctx context.Context, before []byte, now *route.Table) (*route.Table, error) {
-	if err := os.WriteFile(a.file("now.yaml"), before, 0o600); err != nil {
+func (a *approval) merge(ctx context.Context) (*route.Table, error) {
+	if err := os.WriteFile(a.file("now.yaml"), a.live.text, 0o600); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(a.file("proposal.json"), a.record.Proposal, 0o600); err != nil {
+	if err := os.WriteFile(a.file("proposal.json"), proposal.OfRoute(a.p), 0o600); err != nil {
 		return nil, err
 	}
 	text, err := link(ctx, a.env, "routesctl", "merge", a.file("now.yaml"), a.file("proposal.json"))
@@ -90,11 +93,7 @@ func (a *approval) merge(ctx context.Context, before []byte, now *route.Table) (
 	if err != nil {
 		return nil, err
 	}
-	uses, err := usesOf(ctx, a.env, a.at.bottle, now)
-	if err != nil {
-		return nil, err
-	}
-	if next, err = grant(next, now, a.p.Host, time.Now(), a.order, uses); err != nil {
+	if next, err = grant(next, a.live.table, a.p.Host, time.Now(), a.order, a.live.uses); err != nil {
 		return nil, err
 	}
 	if find(next, a.p.Host) == nil {
@@ -107,8 +106,8 @@ func (a *approval) file(name string) string { return filepath.Join(a.work, name)
 
 // token is what tells apply where the value of a new credential is: the name of
 // the operator's variable, never the value.
-func (a *approval) token(now, next *route.Table) ([]string, error) {
-	if a.p.Auth == nil || find(now, a.p.Host) != nil {
+func (a *approval) token(next *route.Table) ([]string, error) {
+	if a.p.Auth == nil || find(a.live.table, a.p.Host) != nil {
 		return nil, nil
 	}
 	slot, ref := find(next, a.p.Host).TokenEnv, a.p.Auth.TokenRef

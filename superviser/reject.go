@@ -16,12 +16,12 @@ func reject(ctx context.Context, env *cli.Env) error {
 	at.addFlags(fs)
 	at.addAudit(fs)
 	reason := fs.String("reason", "", "")
-	id, err := parseID(env, fs)
+	id, err := at.locate(ctx, env, fs)
 	if err != nil {
 		return err
 	}
 	if strings.TrimSpace(*reason) == "" {
 		return cli.Misused("wanted -reason TEXT, which the agent will read")
 	}
-	return decideIn(ctx, env, at, id, proposal.Decision{Verdict: proposal.Rejected, Reason: *reason})
+	return decideIn(ctx, env, &at, id, proposal.Decision{Verdict: proposal.Rejected, Reason: *reason})
 }

@@ -54,14 +54,17 @@ func serve(ctx context.Context, env *cli.Env) error {
 	if err := env.Parse(fs, 0, 0); err != nil {
 		return err
 	}
-	if err := at.find(env); err != nil {
+	if err := at.findFiles(env); err != nil {
 		return err
+	}
+	if at.bottle != "" && !at.local() {
+		return cli.Misused("-bottle %s: its superviser runs in a container; wanted a local bottle, or -queue DIR", at.bottle)
 	}
 	live, err := newSource(*proxy, at.dir)
 	if err != nil {
 		return err
 	}
-	q, err := at.open()
+	q, err := at.folder()
 	if err != nil {
 		return err
 	}

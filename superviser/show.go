@@ -21,14 +21,11 @@ func show(ctx context.Context, env *cli.Env) error {
 	at.addFlags(fs)
 	asJSON := fs.Bool("json", false, "")
 	bare := fs.Bool("proposal", false, "")
-	id, err := parseID(env, fs)
+	id, err := at.locate(ctx, env, fs)
 	if err != nil {
 		return err
 	}
-	if err := at.find(env); err != nil {
-		return err
-	}
-	q, err := at.open()
+	q, err := at.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -41,7 +38,7 @@ func show(ctx context.Context, env *cli.Env) error {
 		_, err := fmt.Fprintf(env.Stdout, "%s\n", escape.JSON(r.Proposal))
 		return err
 	}
-	v, err := look(ctx, env, at, r)
+	v, err := look(ctx, env, &at, r)
 	if err != nil {
 		return err
 	}
@@ -53,12 +50,12 @@ func show(ctx context.Context, env *cli.Env) error {
 	if err != nil || v.Digest == "" {
 		return err
 	}
-	return noteShown(at.dir, r.ID, v.Digest)
+	return noteShown(at.dir, v)
 }
 
 // look compares a pending proposal with what the bottle has. Without a bottle,
 // and of a decided one, there is nothing to compare.
-func look(ctx context.Context, env *cli.Env, at place, r proposal.Record) (view, error) {
+func look(ctx context.Context, env *cli.Env, at *place, r proposal.Record) (view, error) {
 	if at.bottle == "" || r.Decision != nil {
 		return view{Record: r}, nil
 	}
@@ -92,6 +89,9 @@ func (v view) text() string {
 	}
 	for _, c := range v.Changes {
 		line("change", c.Text)
+	}
+	if v.Level != "" {
+		line("level", v.Level)
 	}
 	for _, s := range v.Risks {
 		line("risk", s)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"bottle/pkg/risk"
 	"bottle/pkg/route"
 )
 
@@ -104,30 +105,7 @@ func coversAll(have, want []string) bool {
 }
 
 // routeTerms says in words what r lets through.
-func routeTerms(r *route.Route) string { return strings.Join(terms(r), "; ") }
-
-// terms are what an agent must know of a route to use it.
-func terms(r *route.Route) []string {
-	list := []string{words("path", r.PathAllowlist), words("method", r.Methods)}
-	if r.Ports != nil {
-		list = append(list, "ports "+strings.Trim(fmt.Sprint(r.Ports), "[]"))
-	}
-	if r.TokenEnv != "" {
-		list = append(list, "egress-proxy adds the credential, send none")
-	}
-	if !r.Expires.IsZero() {
-		list = append(list, "until "+r.Expires.UTC().Format(time.RFC3339))
-	}
-	if r.MaxUses > 0 {
-		list = append(list, fmt.Sprintf("for %d requests", r.MaxUses))
-	}
-	return list
-}
+func routeTerms(r *route.Route) string { return strings.Join(risk.Terms(r), "; ") }
 
 // words is "every path", or "paths /a /b".
-func words(one string, list []string) string {
-	if list == nil || one == "path" && slices.Contains(list, "/") {
-		return "every " + one
-	}
-	return one + "s " + strings.Join(list, " ")
-}
+func words(one string, list []string) string { return risk.Words(one, list) }

@@ -79,42 +79,6 @@ func TestStand(t *testing.T) {
 	}
 }
 
-func TestRisks(t *testing.T) {
-	tab := table(t, testTable)
-	cases := []struct {
-		proposal string
-		want     []string // beginnings, all of them in this order
-	}{
-		{`{host: new.example, path_allowlist: [/a], methods: [GET]}`, []string{"new host"}},
-		{`{host: new.example}`, []string{"new host", "every path", "write: methods POST PUT PATCH DELETE and others"}},
-		{`{host: "*.new.example", methods: [POST], path_allowlist: [/]}`, []string{"new host", "wildcard: new.example and every host below", "every path", "write: methods POST"}},
-		{`{host: x.wild.example, path_allowlist: [/b], methods: [GET]}`, []string{"shadows: *.wild.example"}},
-		{`{host: new.example, path_allowlist: [/a], methods: [GET], auth: {scheme: Bearer, token_ref: MY_TOKEN}}`, []string{"new host", "credential: the value of YOUR variable MY_TOKEN will be sent to new.example"}},
-		{`{host: paths.example, path_allowlist: [/], methods: [GET]}`, []string{"every path"}},
-		{`{host: paths.example, path_allowlist: [/x], methods: [GET, DELETE]}`, []string{"write: methods DELETE newly"}},
-		{`{host: token.example, path_allowlist: [/b]}`, []string{"credential: what is added is reached with the route's credential"}},
-		{`{host: new.example, methods: [GET], path_allowlist: [/` + strings.Repeat("a", 3000) + `, /b]}`, []string{"new host", "long: 2 paths and 1 methods"}},
-		{`{host: bare.example, auth: {scheme: Bearer, token_ref: T}}`, []string{"credential: the proposed auth is ignored", "no change"}},
-	}
-	for _, c := range cases {
-		p := propose(t, c.proposal)
-		next, m, err := route.Merge(tab, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := risks(p, tab, next, m, nil)
-		if len(got) != len(c.want) {
-			t.Errorf("%s: got %q, want %q", c.proposal, got, c.want)
-			continue
-		}
-		for i := range got {
-			if !strings.HasPrefix(got[i], c.want[i]) {
-				t.Errorf("%s: got %q, want %q", c.proposal, got[i], c.want[i])
-			}
-		}
-	}
-}
-
 func TestGrant(t *testing.T) {
 	tab := table(t, testTable)
 	cases := []struct {

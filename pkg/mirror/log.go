@@ -3,7 +3,6 @@ package mirror
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -82,14 +81,14 @@ func liveHash(path string) (string, error) {
 	}
 }
 
-// A fileTail reads what is added to the log from where it was made.
-type fileTail struct {
+// A tail reads what is added to the log from where it was made.
+type tail struct {
 	f       *os.File
 	partial []byte // a line without its end yet
 }
 
 // newTail starts at the end of the log.
-func newTail(path string) (*fileTail, error) {
+func newTail(path string) (*tail, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -98,31 +97,25 @@ func newTail(path string) (*fileTail, error) {
 		f.Close()
 		return nil, err
 	}
-	return &fileTail{f: f}, nil
+	return &tail{f: f}, nil
 }
 
-// Close closes the log.
-func (t *fileTail) Close() error { return t.f.Close() }
+func (t *tail) close() { t.f.Close() }
 
-// Next are the whole lines that were added since the last call.
-func (t *fileTail) Next(context.Context) (lines [][]byte, err error) {
+// next returns what pipelock has said about its configuration since the last call.
+func (t *tail) next() ([]line, error) {
 	more, err := io.ReadAll(t.f)
 	if err != nil {
 		return nil, err
 	}
 	t.partial = append(t.partial, more...)
+	var lines []line
 	for {
 		b, rest, found := bytes.Cut(t.partial, []byte("\n"))
 		if !found {
 			return lines, nil
 		}
-		lines, t.partial = append(lines, b), rest
-	}
-}
-
-// parseLines is what pipelock has said about its configuration.
-func parseLines(texts [][]byte) (lines []line) {
-	for _, b := range texts {
+		t.partial = rest
 		if n := len(lines); n > 0 && lines[n-1].refused != "" && bytes.HasPrefix(b, []byte("  ")) {
 			lines[n-1].refused += "\n" + string(bytes.TrimRight(b, " \r")) // the parser's list of faults
 			continue
@@ -131,5 +124,4 @@ func parseLines(texts [][]byte) (lines []line) {
 			lines = append(lines, l)
 		}
 	}
-	return lines
 }

@@ -30,6 +30,8 @@ type Decision struct {
 	Time     time.Time  `json:"time"`
 	Expires  *time.Time `json:"expires,omitempty"` // when what was approved ends by itself
 	Terms    []string   `json:"terms,omitempty"`   // what the agent must know of how it was approved
+	// Narrowed: less was approved than was asked for. The rest was not.
+	Narrowed bool `json:"narrowed,omitempty"`
 }
 
 // A Record is one proposal as it lies in the queue.

@@ -96,7 +96,7 @@ func (q *Queue) equal(r Record, lapsed time.Time) (same *Record, free string, er
 
 // answer chooses among the decided proposals equal to r the one that still holds.
 func (q *Queue) answer(r Record, approval *Record, rejections []Record, lapsed time.Time) (*Record, error) {
-	if approval != nil && !approval.Decision.Time.Before(lapsed) {
+	if approval != nil && (!approval.Decision.Time.Before(lapsed) || approval.refusesRest(r)) {
 		return approval, nil
 	}
 	for i := range rejections {
@@ -111,6 +111,13 @@ func (q *Queue) answer(r Record, approval *Record, rejections []Record, lapsed t
 		}
 	}
 	return nil, nil
+}
+
+// refusesRest reports whether the approval r gave less than was asked for, still
+// holds, and so answers for the same asked again with the same reason.
+func (r *Record) refusesRest(again Record) bool {
+	d := r.Decision
+	return d.Narrowed && (d.Expires == nil || time.Now().Before(*d.Expires)) && sameText(r.Justification, again.Justification)
 }
 
 // sameText compares two justifications as a reader would: white space and case
