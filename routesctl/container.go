@@ -43,7 +43,7 @@ func openContainer(b *bottles.Bottle) (*container, error) {
 		return nil, err
 	}
 	if p := b.Containers["egress-proxy"]; !p.Running() {
-		return nil, fmt.Errorf("bottle %s: %w (%s, exit code %d): no request passes, nothing was changed\nhint: 'bottlerun logs %s' may tell why; 'bottlerun stop %s' ends what is left", b.Name, errProxyEnded, p.State, p.ExitCode, b.Name, b.Name)
+		return nil, fmt.Errorf("bottle %s: %w (%s, exit code %d): no request passes, and no table is taken up\nhint: 'bottlerun logs %s' may tell why; 'bottlerun stop %s' ends what is left", b.Name, errProxyEnded, p.State, p.ExitCode, b.Name, b.Name)
 	}
 	return &container{b, b.Engine, id}, nil
 }

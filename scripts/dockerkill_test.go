@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -90,10 +91,11 @@ func TestDockerHalfStates(t *testing.T) {
 		op.with(t).want(3, "pipelock unchanged, routes unchanged\nhint: fix it with 'pipemirror edit -bottle "+b.slug+"', then retry", "routesctl", append(apply[:3:3], "-mirror", "false", next)...)
 	})
 	t.Run("mute", func(t *testing.T) { mute(t, b, apply) })
+	t.Run("interrupted", func(t *testing.T) { interrupted(t, b, next) })
 	t.Run("engine gone", func(t *testing.T) { cutOff(t, b, apply) })
 	t.Run("proxy dies", func(t *testing.T) { proxyDies(t, b, apply) })
 	for _, verb := range [][]string{{"show", "-bottle", b.slug}, apply} {
-		op.want(3, "the egress-proxy has ended (exited, exit code 137): no request passes, nothing was changed\nhint: ", "routesctl", verb...)
+		op.want(3, "the egress-proxy has ended (exited, exit code 137): no request passes, and no table is taken up\nhint: ", "routesctl", verb...)
 	}
 	if r := op.run("routesctl", "list", "-json"); r.code != 0 || !strings.Contains(r.out, "the egress-proxy has ended") {
 		t.Errorf("list: %v", r)
@@ -113,6 +115,29 @@ func mute(t *testing.T, b *box, apply []string) {
 	b.served("allowed.test")
 	b.op.must("routesctl", apply...)
 	b.op.must("routesctl", "rollback", "-bottle", b.slug)
+}
+
+// interrupted at the terminal, which reaches all of the foreground: the previous
+// table is put back before the end.
+func interrupted(t *testing.T, b *box, next string) {
+	proxy := b.object("egress-proxy")
+	b.docker("kill", "--signal", "STOP", proxy)
+	cmd := b.op.command(t.Context(), "routesctl", "apply", "-bottle", b.slug, "-wait", limit.String(), next)
+	var notes lockedBuffer
+	cmd.Stderr = &notes
+	cmd.SysProcAttr.Setpgid = true
+	must(t, cmd.Start())
+	await(t, "the table is copied in", func() bool {
+		_, err := b.e.File(t.Context(), proxy, "/bottle/egress-proxy/routes.yaml.next", 1<<20)
+		return err == nil
+	})
+	must(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT))
+	b.docker("kill", "--signal", "CONT", proxy)
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 3 || !strings.Contains(notes.String(), "the previous table was put back and the proxy confirmed it; no pipelock to change, routes unchanged") {
+		t.Errorf("exit %d: %s", code, notes.String())
+	}
+	b.served("allowed.test")
 }
 
 // cutOff: the engine can no longer be asked, from the signal on.
