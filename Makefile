@@ -41,9 +41,10 @@ bench-proxy: build ## the proxy beside no proxy, nginx, squid, mitmproxy; BENCH=
 	go build $(GOFLAGS) -o bin/ ./scripts/bench
 	bin/bench $(BENCH)
 
-lint: ## gofmt, vet, modules as they were
+lint: ## gofmt, vet (the operator's tools for macOS too), modules as they were
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	go vet ./...
+	GOOS=darwin go vet ./routesctl ./superviser ./pipemirror
 	go mod verify
 
 arrows: ## who imports whom
