@@ -17,8 +17,11 @@ func main() {
 	cli.Main("bottlerun", usage,
 		cli.Verb{Name: "init", Run: initVerb},
 		cli.Verb{Name: "run", Run: run},
-		cli.Verb{Name: "images", Run: images},
 		cli.Verb{Name: "ls", Run: ls},
 		cli.Verb{Name: "stop", Run: stop},
+		cli.Verb{Name: "exec", Run: execVerb},
+		cli.Verb{Name: "logs", Run: logs},
+		cli.Verb{Name: "gc", Run: gc},
+		cli.Verb{Name: "images", Run: images},
 	)
 }

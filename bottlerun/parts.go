@@ -23,6 +23,7 @@ type part struct {
 	cmd   *exec.Cmd
 	ended chan struct{} // closed after err is set
 	err   error
+	hold  *os.File // its standard input, which ends with this process
 }
 
 // stopTime is how long a part may take to end before it is killed. The agent is
@@ -37,17 +38,24 @@ func startPart(name, log, path string, args, env []string, died chan<- mortal, f
 		return nil, err
 	}
 	defer out.Close()
-	p := &part{name: name, log: log, ended: make(chan struct{})}
+	in, hold, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	p := &part{name: name, log: log, ended: make(chan struct{}), hold: hold}
 	p.cmd = &exec.Cmd{Path: path, Args: append([]string{name}, args...), Env: env, Dir: "/",
-		Stdout: out, Stderr: out, ExtraFiles: files,
+		Stdin: in, Stdout: out, Stderr: out, ExtraFiles: files,
 		// A session of its own: ^C is for the agent, and the parts outlive it.
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
 	done, err := sandbox.StartTied(p.cmd)
 	if err != nil {
+		hold.Close()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	go func() {
 		p.err = <-done
+		hold.Close()
 		close(p.ended)
 		died <- p
 	}()

@@ -14,6 +14,7 @@ import (
 	"bottle/pkg/ca"
 	"bottle/pkg/cli"
 	"bottle/pkg/mirror"
+	"bottle/pkg/sandbox"
 )
 
 // startPipelock starts the second proxy, if the manifest has one, with the
@@ -32,7 +33,10 @@ func (r *running) startPipelock() error {
 	if err != nil {
 		return err
 	}
-	p, err := startPart("pipelock", r.dir.PipelockLog(), r.pipelock, start.Args, r.partEnv(start.Env...), r.died)
+	// Not by itself: some changes of its configuration it takes up at a start
+	// only, and the bottle must live through that ('pipemirror apply -restart').
+	starter := sandbox.Part{Next: r.dir.PipelockConfig(), Command: append([]string{r.pipelock}, start.Args...)}
+	p, err := startPart("pipelock", r.dir.PipelockLog(), "/proc/self/exe", starter.Args(), r.partEnv(start.Env...), r.died)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"bottle/pkg/cli"
+	"bottle/pkg/docker"
 	"bottle/pkg/state"
 )
 
@@ -16,20 +17,22 @@ const stopWait = grace + 4*stopTime
 
 // stop ends a bottle by its launcher, which knows best how.
 func stop(ctx context.Context, env *cli.Env) error {
-	if err := env.Parse(env.Flags(), 1, 1); err != nil {
+	flags := env.Flags()
+	where := flags.String("context", "", "")
+	if err := env.Parse(flags, 1, 1); err != nil {
 		return err
 	}
 	root, err := state.Root(env.Getenv)
 	if err != nil {
 		return err
 	}
-	dir, err := state.At(root, env.Args[0])
+	dir, err := state.At(root, flags.Arg(0))
 	if err != nil {
 		return cli.Misused("%v", err)
 	}
 	rec, err := dir.Load()
-	if errors.Is(err, fs.ErrNotExist) {
-		return cli.Refusedf("no bottle %s\nhint: 'bottlerun ls' names those there are", dir.Name())
+	if errors.Is(err, fs.ErrNotExist) || err == nil && *where != "" {
+		return stopElsewhere(ctx, env, *where, dir.Name())
 	}
 	if err != nil {
 		return err
@@ -40,6 +43,39 @@ func stop(ctx context.Context, env *cli.Env) error {
 		}
 	}
 	return cleanAfter(env, dir)
+}
+
+// stopElsewhere ends a bottle that another machine's launcher started: it ends the
+// agent, at which the launcher takes the rest down and brings the workspace back.
+func stopElsewhere(ctx context.Context, env *cli.Env, where, slug string) error {
+	b, err := findBottle(ctx, env, where, slug)
+	if err != nil {
+		return err
+	}
+	id, err := b.Part(roleAgent)
+	if b.Engine == nil || err != nil {
+		return errors.Join(err, fmt.Errorf("bottle %s has no agent to end", slug))
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		err := b.Engine.Signal(ctx, id, sig)
+		if err != nil && !errors.Is(err, docker.ErrNotRunning) && !errors.Is(err, docker.ErrNoContainer) {
+			return err
+		}
+		wait, cancel := context.WithTimeout(ctx, stopWait)
+		err = poll(wait, func() error {
+			left, err := b.Engine.Containers(wait, labelID+"="+b.ID)
+			if err == nil && len(left) > 0 {
+				err = errRuns
+			}
+			return err
+		})
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("bottle %s: its agent has ended, and its launcher on host %s does not take the rest down\nhint: 'bottlerun gc' on that host, or on this one if that launcher is gone",
+		slug, b.Containers[roleAgent].Labels[labelHost])
 }
 
 // endLauncher asks the launcher to end, and kills it when it does not: the

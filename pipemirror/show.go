@@ -9,34 +9,34 @@ import (
 	"bottle/pkg/mirror"
 )
 
-func show(_ context.Context, env *cli.Env) error {
+func show(ctx context.Context, env *cli.Env) error {
 	fs := env.Flags()
 	var t target
 	t.flags(fs)
 	if err := env.Parse(fs, 0, 0); err != nil {
 		return err
 	}
-	p, err := t.find(env)
+	p, err := t.find(ctx, env)
 	if errors.Is(err, errNone) {
 		return cli.Refused(err)
 	}
 	if err != nil {
 		return err
 	}
-	config, err := readConfig(p)
+	config, err := p.Read(ctx)
 	if err != nil {
 		return err
 	}
-	entries, err := mirror.Entries(p.Config, config)
+	entries, err := mirror.Entries(p.String(), config)
 	if err != nil {
 		return answer(err)
 	}
-	runs, err := p.Runs(config)
+	runs, err := p.Runs(ctx, config)
 	if err != nil {
 		return err
 	}
 	if !runs {
-		fmt.Fprintf(env.Stderr, "%s %s: pipelock has not confirmed that it runs %s as it stands\n", env.Prog, env.Verb, p.Config)
+		fmt.Fprintf(env.Stderr, "%s %s: pipelock has not confirmed that it runs %s as it stands\n", env.Prog, env.Verb, p.Place)
 	}
 	_, err = fmt.Fprint(env.Stdout, escaped(entries))
 	return err

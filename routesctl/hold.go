@@ -37,7 +37,7 @@ type holding struct {
 // hold runs _hold in the proxy's container for as long as the change takes. It
 // falls with this process, however that ends.
 func (c *container) hold(ctx context.Context) (*holding, error) {
-	s, err := c.Session(c.id, "/bin/routesctl", "_hold", path.Join(proxyFolder, lockFile))
+	s, err := c.Session(c.id, "/bin/routesctl", "_hold", path.Join(proxyFolder, lockFile), silence.String())
 	if err != nil {
 		return nil, err
 	}
@@ -101,11 +101,16 @@ func (h *holding) release() {
 const held = "held"
 
 // holdVerb is run in the proxy's container by routesctl outside: it takes the
-// lock FILE, says so, and keeps it until its standard input ends or is silent.
+// lock FILE, says so, and keeps it until its standard input ends, or is silent for
+// as long as SILENCE.
 func holdVerb(ctx context.Context, env *cli.Env) error {
 	fs := env.Flags()
-	if err := env.Parse(fs, 1, 1); err != nil {
+	if err := env.Parse(fs, 2, 2); err != nil {
 		return err
+	}
+	silence, err := time.ParseDuration(fs.Arg(1))
+	if err != nil || silence <= 0 {
+		return cli.Misused("%q; wanted FILE SILENCE, as 30s", fs.Arg(1))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"bottle/pkg/cli"
+	"bottle/pkg/route"
 )
 
 // mirrorHosts lets the second proxy know the hosts first: when that fails the
@@ -22,7 +24,13 @@ func (c *change) mirrorHosts(ctx context.Context) error {
 	for _, l := range left {
 		note(c.env, "%s: pipelock cannot match it; a bottle behind pipelock will not reach it", l)
 	}
-	cmd := exec.CommandContext(ctx, cli.Sibling(c.mirror), append([]string{"apply"}, c.of.args()...)...)
+	args := append([]string{"apply"}, c.of.args()...)
+	for _, r := range c.next.Routes {
+		if r.TLS == route.Passthrough && !slices.Contains(left, r.Host) {
+			args = append(args, "-passthrough", r.Host) // pipelock must not end its TLS either
+		}
+	}
+	cmd := exec.CommandContext(ctx, cli.Sibling(c.mirror), args...)
 	cmd.Stdin = strings.NewReader(strings.Join(names, "\n") + "\n")
 	cmd.Stdout, cmd.Stderr = c.env.Stderr, c.env.Stderr
 	// TERM and not KILL: an interrupted pipemirror puts the old file back.

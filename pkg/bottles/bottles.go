@@ -108,7 +108,7 @@ func Find(ctx context.Context, getenv func(string) string, context, slug string)
 		return nil, hinted(absent, e, slug)
 	}
 	var silent *docker.Unreachable
-	if errors.As(err, &silent) && (errors.Is(absent, ErrStopped) || !chosen(getenv, context)) {
+	if errors.As(err, &silent) && (errors.Is(absent, ErrStopped) || !Chosen(getenv, context)) {
 		return nil, hinted(absent, nil, slug) // who uses no engine is not told of one
 	}
 	return b, err
@@ -126,8 +126,8 @@ func hinted(err error, e *docker.Engine, slug string) error {
 	return tell(ErrAbsent, "%v%s\nhint: 'routesctl list' shows the running ones", err, where)
 }
 
-// chosen reports whether the operator has named an engine.
-func chosen(getenv func(string) string, context string) bool {
+// Chosen reports whether the operator has named an engine.
+func Chosen(getenv func(string) string, context string) bool {
 	return context != "" || getenv("DOCKER_HOST") != "" || getenv("DOCKER_CONTEXT") != "" || getenv("CONTAINER_HOST") != "" || getenv("BOTTLE_DOCKER") != ""
 }
 

@@ -13,8 +13,9 @@ import (
 	"bottle/pkg/state"
 )
 
-// Unasked are the engines that could not be asked, each with the reason. It is
-// an error beside a list that is good as far as it goes.
+// Unasked are the engines that could not be asked, and the records that could not
+// be read, each with the reason. It is an error beside a list that is good as far
+// as it goes.
 type Unasked []error
 
 func (u Unasked) Error() string {
@@ -47,7 +48,7 @@ func List(ctx context.Context, getenv func(string) string, allContexts bool) ([]
 	if err != nil {
 		return nil, err
 	}
-	list, err := records(root)
+	list, silent, err := records(root)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +57,6 @@ func List(ctx context.Context, getenv func(string) string, allContexts bool) ([]
 		return nil, err
 	}
 	ask(ctx, engines)
-	var silent Unasked
 	for _, a := range engines {
 		if a.err != nil {
 			if a.told {
@@ -73,21 +73,22 @@ func List(ctx context.Context, getenv func(string) string, allContexts bool) ([]
 	return list, nil
 }
 
-// records are the bottles that this machine's records name.
-func records(root string) ([]Bottle, error) {
+// records are the bottles that this machine's records name, and those that cannot
+// be read.
+func records(root string) (list []Bottle, silent Unasked, err error) {
 	slugs, err := state.List(root)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var list []Bottle
 	for _, slug := range slugs {
 		dir, err := state.At(root, slug)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		r, err := dir.Load()
 		if err != nil {
-			return nil, err
+			silent = append(silent, err)
+			continue
 		}
 		b := Bottle{Name: slug, Backend: r.Backend, Dir: dir, Record: r, ID: r.ID}
 		if r.Backend == Docker {
@@ -95,7 +96,7 @@ func records(root string) ([]Bottle, error) {
 		}
 		list = append(list, b)
 	}
-	return list, nil
+	return list, silent, nil
 }
 
 // toAsk are the engines, each once.
@@ -117,11 +118,11 @@ func toAsk(ctx context.Context, getenv func(string) string, list []Bottle, allCo
 	}
 	now := docker.Open(getenv, "")
 	context, host, err := now.Where(ctx)
-	if err != nil && (allContexts || chosen(getenv, "")) {
+	if err != nil && (allContexts || Chosen(getenv, "")) {
 		return nil, err
 	}
 	if err == nil {
-		add(state.Engine{Program: now.Program, Context: context, Host: host}, allContexts || chosen(getenv, ""))
+		add(state.Engine{Program: now.Program, Context: context, Host: host}, allContexts || Chosen(getenv, ""))
 	}
 	if allContexts {
 		names, err := now.Contexts(ctx)

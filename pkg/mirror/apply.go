@@ -7,30 +7,34 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
-
-	"bottle/pkg/atomicfile"
-	"bottle/pkg/state"
-
-	"golang.org/x/sys/unix"
 )
 
-// A Pipelock is a running pipelock on this machine.
+// A Pipelock is a running pipelock.
 type Pipelock struct {
-	Config  string        // its configuration file
-	Log     string        // where both its output streams go
-	Process state.Part    // itself
-	Wait    time.Duration // how long it may take to confirm a change; 5 s when 0
+	Place
+	Wait time.Duration // how long it may take to confirm a change; 5 s when 0
+}
+
+// A Wish is what Apply is to make of the configuration.
+type Wish struct {
+	// Names are to be on the allowlist, as Names returns them; with Replace,
+	// nothing else.
+	Names   []string
+	Replace bool
+	// Passed are hosts whose TLS pipelock is not to end, if it ends any.
+	Passed []string
+	// Restart allows to start it anew where it refuses to reload a change.
+	Restart bool
 }
 
 // Refused is the answer of a pipelock that keeps the configuration it runs.
 type Refused struct {
 	Reason   string
 	Warnings []string // what it said of single settings
+	// Restart tells that it would take the configuration at a start.
+	Restart bool
 }
 
 func (e *Refused) Error() string {
@@ -44,207 +48,225 @@ var ErrSilent = errors.New("pipelock did not confirm the change")
 // of what it loaded less than 2 s ago, and drops a signal while it is busy.
 const resend = 700 * time.Millisecond
 
-// Apply merges names into the configuration of the running pipelock, as Merge
-// does, and returns once it runs with them. It changes nothing when all are
+// poll is how often its log is looked at.
+const poll = 10 * time.Millisecond
+
+// Apply makes the wish true in the configuration of the running pipelock, as
+// Merge does, and returns once it runs with it. It changes nothing when all is
 // there. A file that pipelock does not run as it stands, because it refused it
 // or missed it, is loaded first: another change is never written together with
-// a host. Errors are those of Install and Merge, and *Refused for such a file.
-func (p Pipelock) Apply(ctx context.Context, names []string, replace bool) (Change, error) {
-	unlock, err := p.lock()
+// a host. Errors are those of Install and Merge, and *Refused for such a file
+// and for hosts that are to be passed and cannot be without a restart.
+func (p Pipelock) Apply(ctx context.Context, w Wish) (Change, error) {
+	unlock, err := p.Lock()
 	if err != nil {
 		return Change{}, err
 	}
 	defer unlock()
-	old, err := os.ReadFile(p.Config)
+	old, err := p.Read(ctx)
 	if err != nil {
 		return Change{}, err
 	}
-	next, change, err := Merge(p.Config, old, names, replace)
+	next, change, err := p.plan(old, w)
 	if err != nil {
 		return Change{}, err
 	}
-	if err := p.settle(ctx, old); err != nil {
+	if err := p.settle(ctx, old, w.Restart); err != nil {
 		return Change{}, err
 	}
 	if bytes.Equal(old, next) {
 		return change, nil
 	}
-	return change, p.install(ctx, old, next)
+	change.Restarted, err = p.install(ctx, old, next, w.Restart)
+	return change, err
+}
+
+// Plan is what Apply would change.
+func (p Pipelock) Plan(ctx context.Context, w Wish) (Change, error) {
+	old, err := p.Read(ctx)
+	if err != nil {
+		return Change{}, err
+	}
+	_, change, err := p.plan(old, w)
+	return change, err
+}
+
+func (p Pipelock) plan(old []byte, w Wish) ([]byte, Change, error) {
+	next, change, err := Merge(p.String(), old, w.Names, w.Replace)
+	if err != nil {
+		return nil, change, err
+	}
+	next, change.Passed, err = mergePassed(p.String(), next, w.Passed)
+	if err == nil && len(change.Passed) > 0 && !w.Restart {
+		err = &Refused{Reason: "it takes up hosts whose TLS it is not to end at a start only: " + strings.Join(change.Passed, " "), Restart: true,
+			Warnings: []string{"nothing written, pipelock unchanged"}}
+	}
+	return next, change, err
 }
 
 // Install writes next over the configuration, which must still be old, and
-// returns when pipelock runs it. When pipelock refuses it (*Refused) or says
-// nothing (ErrSilent), old is put back, and the message says what runs now.
-func (p Pipelock) Install(ctx context.Context, old, next []byte) error {
-	unlock, err := p.lock()
+// returns when pipelock runs it: it has read it again, or, with restart and
+// where it will not, it was started anew. When pipelock refuses it (*Refused)
+// or says nothing (ErrSilent), old is put back, and the message says what runs
+// now.
+func (p Pipelock) Install(ctx context.Context, old, next []byte, restart bool) (restarted bool, err error) {
+	unlock, err := p.Lock()
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer unlock()
-	if now, err := os.ReadFile(p.Config); err != nil {
-		return err
+	if now, err := p.Read(ctx); err != nil {
+		return false, err
 	} else if !bytes.Equal(now, old) {
-		return &Refused{Reason: p.Config + " was changed meanwhile; nothing written"}
+		return false, &Refused{Reason: p.String() + " was changed meanwhile; nothing written"}
 	}
-	return p.install(ctx, old, next)
+	return p.install(ctx, old, next, restart)
 }
 
-func (p Pipelock) install(ctx context.Context, old, next []byte) error {
-	err := p.load(ctx, next, overwrite)
-	if err == nil {
-		return nil
+func (p Pipelock) install(ctx context.Context, old, next []byte, restart bool) (restarted bool, err error) {
+	err = p.load(ctx, next, reload)
+	var refused *Refused
+	if restart && errors.As(err, &refused) && refused.Restart {
+		restarted, err = true, p.load(ctx, next, startAnew)
 	}
-	if p.holds(old) {
-		return fmt.Errorf("%w\npipelock unchanged: its configuration was not written", err)
+	if err == nil {
+		return restarted, nil
 	}
 	// The operator's interrupt ends the waiting, not the putting back.
-	// A refusal now is about next, which pipelock may load once more by its file
-	// watch: only the confirmation counts.
-	if back := p.load(context.WithoutCancel(ctx), old, putBack); back != nil {
-		return fmt.Errorf("%w\npipelock unknown: its old configuration was put back but not confirmed: %v", err, back)
+	ctx = context.WithoutCancel(ctx)
+	if p.untouched(ctx, old, err) {
+		return restarted, fmt.Errorf("%w\npipelock unchanged: its configuration was not written", err)
 	}
-	return fmt.Errorf("%w\npipelock unchanged: its old configuration was put back and confirmed", err)
+	how := putBack
+	if restarted {
+		how = startAnew
+	}
+	if back := p.load(ctx, old, how); back != nil {
+		return restarted, fmt.Errorf("%w\npipelock unknown: its old configuration was put back but not confirmed: %v", err, back)
+	}
+	return restarted, fmt.Errorf("%w\npipelock unchanged: its old configuration was put back and confirmed", err)
 }
 
-func (p Pipelock) holds(data []byte) bool {
-	now, err := os.ReadFile(p.Config)
-	return err == nil && bytes.Equal(now, data)
+// untouched tells whether an error came before anything was written.
+func (p Pipelock) untouched(ctx context.Context, old []byte, err error) bool {
+	var unwritten *unwritten
+	if !errors.As(err, &unwritten) {
+		return false
+	}
+	now, err := p.Read(ctx)
+	return err == nil && bytes.Equal(now, old)
 }
+
+// unwritten is an error of writing the file.
+type unwritten struct{ error }
+
+func (e *unwritten) Unwrap() error { return e.error }
 
 // settle makes sure that pipelock runs the file as it stands.
-func (p Pipelock) settle(ctx context.Context, data []byte) error {
-	if !p.Process.Alive() {
-		return fmt.Errorf("pipelock: %w", state.ErrGone)
+func (p Pipelock) settle(ctx context.Context, data []byte, restart bool) error {
+	if err := p.Alive(ctx); err != nil {
+		return fmt.Errorf("pipelock: %w", err)
 	}
-	live, err := liveHash(p.Log)
+	live, err := p.Live(ctx)
 	if err != nil || live == digest(data) {
 		return err
 	}
-	err = p.load(ctx, data, asItIs)
+	err = p.load(ctx, data, reload)
 	var refused *Refused
-	if errors.As(err, &refused) {
-		return fmt.Errorf("%w\n%s holds this change already; nothing written, pipelock unchanged\nhint: take it back, or restart pipelock with it", err, p.Config)
+	if !errors.As(err, &refused) {
+		return err
 	}
-	return err
+	if restart && refused.Restart {
+		return p.load(ctx, data, startAnew)
+	}
+	return fmt.Errorf("%w\n%v holds this change already; nothing written, pipelock unchanged\nhint: take it back with 'pipemirror edit', or take it up with -restart", err, p.Place)
 }
 
 // How load goes about it.
 const (
-	asItIs    = iota // the file holds the data already
-	overwrite        // write it first
-	putBack          // write it first, and take no refusal for an answer
+	reload    = iota
+	putBack   // take no refusal for an answer: it may be about what was there before
+	startAnew // where a reload is refused
 )
 
 // load has pipelock run data. It is *Refused, ErrSilent, state.ErrGone, or the
-// error of a file.
+// error of the place.
 func (p Pipelock) load(ctx context.Context, data []byte, how int) error {
-	t, err := newTail(p.Log)
+	t, err := p.Tail(ctx)
 	if err != nil {
-		return err
+		return &unwritten{err}
 	}
-	defer t.close()
-	if how != asItIs {
-		if err := replaceFile(p.Config, data); err != nil {
-			return err
-		}
+	defer t.Close()
+	if err := p.Write(ctx, data); err != nil {
+		return &unwritten{err}
 	}
-	return p.confirm(ctx, t, digest(data), how == putBack)
-}
-
-// confirm signals pipelock until it says that it runs the file with the digest
-// want. When stubborn, a refusal is not the end.
-func (p Pipelock) confirm(ctx context.Context, t *tail, want string, stubborn bool) error {
 	wait := p.Wait
 	if wait == 0 {
 		wait = 5 * time.Second
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, wait, ErrSilent)
 	defer cancel()
-	signal := time.NewTicker(resend)
-	defer signal.Stop()
-	poll := time.NewTicker(10 * time.Millisecond)
-	defer poll.Stop()
-	if err := p.Process.Signal(syscall.SIGHUP); err != nil {
-		return fmt.Errorf("pipelock: %w", err)
+	if how == startAnew {
+		return p.confirm(ctx, t, digest(data), true, p.Restart, p.Alive)
 	}
+	return p.confirm(ctx, t, digest(data), how == putBack, p.Reload, p.Reload)
+}
+
+// confirm signals pipelock, and again, until it says that it runs the file with
+// the digest want. When stubborn, a refusal is not the end.
+func (p Pipelock) confirm(ctx context.Context, t Tail, want string, stubborn bool, signal, again func(context.Context) error) error {
+	if err := signal(ctx); err != nil {
+		return fmt.Errorf("pipelock: %w", orSilent(ctx, err))
+	}
+	repeat := time.NewTicker(resend)
+	defer repeat.Stop()
+	look := time.NewTicker(poll)
+	defer look.Stop()
 	var warnings []string
 	for {
-		done, err := judge(t, want, stubborn, &warnings)
+		done, err := judge(ctx, t, want, stubborn, &warnings)
 		if done || err != nil {
-			return err
+			return orSilent(ctx, err)
 		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-poll.C:
-		case <-signal.C:
-			if err := p.Process.Signal(syscall.SIGHUP); err != nil {
-				return fmt.Errorf("pipelock: %w", err)
+		case <-look.C:
+		case <-repeat.C:
+			if err := again(ctx); err != nil {
+				return fmt.Errorf("pipelock: %w", orSilent(ctx, err))
 			}
 		}
 	}
 }
 
+// orSilent is err, or why ctx has ended when that is its cause.
+func orSilent(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
 // judge reads on in the log: done when pipelock runs the file with the digest
 // want, *Refused when it keeps another, unless stubborn.
-func judge(t *tail, want string, stubborn bool, warnings *[]string) (done bool, err error) {
-	lines, err := t.next()
+func judge(ctx context.Context, t Tail, want string, stubborn bool, warnings *[]string) (done bool, err error) {
+	texts, err := t.Next(ctx)
 	if err != nil {
 		return false, err
 	}
-	for _, l := range lines {
+	for _, l := range parseLines(texts) {
 		switch {
 		case l.live == want:
 			return true, nil
 		case l.refused != "" && !stubborn:
-			return false, &Refused{l.refused, *warnings}
+			// It has read and checked what it "rejected": it would start with it.
+			return false, &Refused{Reason: l.refused, Warnings: *warnings, Restart: strings.HasPrefix(l.refused, "rejected: ")}
 		case l.warning != "":
 			*warnings = append(*warnings, l.warning)
 		}
 	}
 	return false, nil
-}
-
-// replaceFile writes data over path with the mode and owner that it has. A
-// symlink stays one: its target is replaced.
-func replaceFile(path string, data []byte) error {
-	path, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return err
-	}
-	fi, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.Write(path, data, fi.Mode().Perm()); err != nil {
-		return err
-	}
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	if ok && os.Geteuid() == 0 && st.Uid != 0 {
-		// Root edits another's file: pipelock reads it a moment (100 ms) later.
-		return os.Chown(path, int(st.Uid), int(st.Gid))
-	}
-	return nil
-}
-
-// lock lets one edit of the configuration follow another. It is on the folder,
-// since the file itself is replaced.
-func (p Pipelock) lock() (unlock func(), err error) {
-	d, err := os.Open(filepath.Dir(p.Config))
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = unix.Flock(int(d.Fd()), unix.LOCK_EX)
-		if err != unix.EINTR {
-			break
-		}
-	}
-	if err != nil {
-		d.Close()
-		return nil, err
-	}
-	return func() { d.Close() }, nil
 }
 
 // digest is the config_hash that pipelock gives a file with this content.
@@ -254,7 +276,7 @@ func digest(data []byte) string {
 }
 
 // Runs tells whether pipelock said that it runs the configuration as it stands.
-func (p Pipelock) Runs(config []byte) (bool, error) {
-	live, err := liveHash(p.Log)
+func (p Pipelock) Runs(ctx context.Context, config []byte) (bool, error) {
+	live, err := p.Live(ctx)
 	return live == digest(config), err
 }

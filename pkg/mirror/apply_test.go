@@ -42,6 +42,7 @@ sentry: {enabled: false}
 
 type running struct {
 	Pipelock
+	Local
 	addr string
 	cmd  *exec.Cmd
 }
@@ -62,7 +63,7 @@ func start(t *testing.T, config string) *running {
 func begin(t *testing.T, dir, addr string, cmd *exec.Cmd) *running {
 	t.Helper()
 	home := t.TempDir()
-	r := &running{Pipelock: Pipelock{Config: filepath.Join(dir, ConfigFile), Log: filepath.Join(home, "log"), Wait: 8 * time.Second}, addr: addr, cmd: cmd}
+	r := &running{Local: Local{Config: filepath.Join(dir, ConfigFile), Log: filepath.Join(home, "log")}, addr: addr, cmd: cmd}
 	log, err := os.OpenFile(r.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +84,7 @@ func begin(t *testing.T, dir, addr string, cmd *exec.Cmd) *running {
 	if r.Process, err = state.PartOf(r.cmd.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
+	r.Pipelock = Pipelock{Place: r.Local, Wait: 8 * time.Second}
 	r.waitHealthy(t)
 	return r
 }
@@ -152,7 +154,7 @@ func (r *running) allows(t *testing.T, host string) bool {
 
 func TestApply(t *testing.T) {
 	r := start(t, baseConfig)
-	change, err := r.Apply(t.Context(), []string{"127.0.0.1", "a.test"}, false)
+	change, err := r.Pipelock.Apply(t.Context(), Wish{Names: []string{"127.0.0.1", "a.test"}})
 	if err != nil || len(change.Added) != 1 || change.Added[0] != "127.0.0.1" {
 		t.Fatalf("got %+v, %v", change, err)
 	}
@@ -168,14 +170,14 @@ func TestApply(t *testing.T) {
 	}
 
 	log := read(t, r.Log)
-	if change, err := r.Apply(t.Context(), []string{"127.0.0.1"}, false); err != nil || len(change.Added) != 0 {
+	if change, err := r.Pipelock.Apply(t.Context(), Wish{Names: []string{"127.0.0.1"}}); err != nil || len(change.Added) != 0 {
 		t.Errorf("again: got %+v, %v", change, err)
 	}
 	if read(t, r.Log) != log {
 		t.Error("nothing to do, and pipelock was bothered")
 	}
 
-	change, err = r.Apply(t.Context(), []string{"b.test"}, true)
+	change, err = r.Pipelock.Apply(t.Context(), Wish{Names: []string{"b.test"}, Replace: true})
 	if err != nil || strings.Join(change.Removed, " ") != "a.test 127.0.0.1" {
 		t.Errorf("replace: got %+v, %v", change, err)
 	}
@@ -194,7 +196,7 @@ func TestInstallRefused(t *testing.T) {
 	}
 	for name, c := range cases {
 		r := start(t, baseConfig)
-		err := r.Install(t.Context(), []byte(baseConfig), []byte(c.text))
+		_, err := r.Pipelock.Install(t.Context(), []byte(baseConfig), []byte(c.text), false)
 		var refused *Refused
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "pipelock unchanged: its old configuration was put back and confirmed") {
 			t.Errorf("%s: got %v", name, err)
@@ -208,7 +210,7 @@ func TestInstallRefused(t *testing.T) {
 func TestInstallOverAnotherChange(t *testing.T) {
 	r := start(t, baseConfig)
 	var refused *Refused
-	if err := r.Install(t.Context(), []byte("something else"), []byte(baseConfig)); !errors.As(err, &refused) || read(t, r.Config) != baseConfig {
+	if _, err := r.Pipelock.Install(t.Context(), []byte("something else"), []byte(baseConfig), false); !errors.As(err, &refused) || read(t, r.Config) != baseConfig {
 		t.Errorf("got %v", err)
 	}
 }
@@ -217,12 +219,12 @@ func TestInstallOverAnotherChange(t *testing.T) {
 // refused, is not written together with a host.
 func TestApplyKeepsAwayFromARefusedChange(t *testing.T) {
 	r := start(t, baseConfig)
-	if _, err := r.Apply(t.Context(), []string{"b.test"}, false); err != nil {
+	if _, err := r.Pipelock.Apply(t.Context(), Wish{Names: []string{"b.test"}}); err != nil {
 		t.Fatal(err)
 	}
 	edited := read(t, r.Config) + "trusted_domains: [x.test]\n"
 	write(t, r.Config, edited)
-	_, err := r.Apply(t.Context(), []string{"c.test"}, false)
+	_, err := r.Pipelock.Apply(t.Context(), Wish{Names: []string{"c.test"}})
 	var refused *Refused
 	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "holds this change already; nothing written") || read(t, r.Config) != edited {
 		t.Errorf("got %v", err)
@@ -234,7 +236,7 @@ func TestApplyKeepsAwayFromARefusedChange(t *testing.T) {
 func TestApplyRepairs(t *testing.T) {
 	r := start(t, baseConfig)
 	write(t, r.Config, strings.Replace(baseConfig, "a.test", "127.0.0.1", 1))
-	if _, err := r.Apply(t.Context(), []string{"127.0.0.1"}, false); err != nil {
+	if _, err := r.Pipelock.Apply(t.Context(), Wish{Names: []string{"127.0.0.1"}}); err != nil {
 		t.Fatal(err)
 	}
 	if !r.allows(t, "127.0.0.1") {
@@ -250,7 +252,7 @@ func TestSilent(t *testing.T) {
 	if err := stopped.Run(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := r.Apply(t.Context(), []string{"b.test"}, false)
+	_, err := r.Pipelock.Apply(t.Context(), Wish{Names: []string{"b.test"}})
 	if !errors.Is(err, ErrSilent) || !strings.Contains(err.Error(), "pipelock unknown: its old configuration was put back") || read(t, r.Config) != baseConfig {
 		t.Errorf("got %v", err)
 	}
@@ -260,7 +262,7 @@ func TestDead(t *testing.T) {
 	r := start(t, baseConfig)
 	r.cmd.Process.Kill()
 	r.cmd.Wait()
-	if _, err := r.Apply(t.Context(), []string{"b.test"}, false); !errors.Is(err, state.ErrGone) || read(t, r.Config) != baseConfig {
+	if _, err := r.Pipelock.Apply(t.Context(), Wish{Names: []string{"b.test"}}); !errors.Is(err, state.ErrGone) || read(t, r.Config) != baseConfig {
 		t.Errorf("got %v", err)
 	}
 }
@@ -269,7 +271,7 @@ func TestInterruptedPutsBack(t *testing.T) {
 	r := start(t, baseConfig)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := r.Apply(ctx, []string{"b.test"}, false)
+	_, err := r.Pipelock.Apply(ctx, Wish{Names: []string{"b.test"}})
 	if err == nil {
 		return // it was confirmed before the interrupt was looked at
 	}
@@ -284,7 +286,7 @@ func TestAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 5 {
 		all.Go(func() {
-			if _, err := r.Apply(t.Context(), []string{fmt.Sprintf("127.0.0.%d", 10+i)}, false); err != nil {
+			if _, err := r.Pipelock.Apply(t.Context(), Wish{Names: []string{fmt.Sprintf("127.0.0.%d", 10+i)}}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -303,9 +305,9 @@ func TestThroughASymlink(t *testing.T) {
 	if err := os.Symlink(r.Config, link); err != nil {
 		t.Fatal(err)
 	}
-	p := r.Pipelock
-	p.Config = link
-	if _, err := p.Apply(t.Context(), []string{"b.test"}, false); err != nil {
+	at := r.Local
+	at.Config = link
+	if _, err := (Pipelock{Place: at, Wait: r.Wait}).Apply(t.Context(), Wish{Names: []string{"b.test"}}); err != nil {
 		t.Fatal(err)
 	}
 	if fi, err := os.Lstat(link); err != nil || fi.Mode()&os.ModeSymlink == 0 || !strings.Contains(read(t, r.Config), "b.test") {

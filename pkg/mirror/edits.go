@@ -24,21 +24,25 @@ func (l *list) edits(c Change) ([]edit, error) {
 }
 
 // addKey makes the list where there is none: at the end of the file, or first
-// in a mapping in braces.
+// in a mapping in braces or further down.
 func (l *list) addKey(names []string) ([]edit, error) {
+	if p := l.parent; p != nil && len(p.Content) > 0 && (p != l.root || p.Style&yaml.FlowStyle != 0) {
+		at := l.offset(p.Content[0])
+		if p.Style&yaml.FlowStyle != 0 {
+			return []edit{{at, at, fmt.Sprintf("%q: [%s], ", l.name, quoteAll(names))}}, nil
+		}
+		text := fmt.Sprintf("%s: [%s]", l.name, quoteAll(names))
+		return []edit{{at, at, text + l.newline() + strings.Repeat(" ", p.Content[0].Column-1)}}, nil
+	}
 	if l.root != nil && l.root.Style&yaml.FlowStyle != 0 {
 		at := l.offset(l.root) + 1
-		text := fmt.Sprintf("%q: [%s]", key, quoteAll(names))
-		if len(l.root.Content) > 0 {
-			text += ", "
-		}
-		return []edit{{at, at, text}}, nil
+		return []edit{{at, at, fmt.Sprintf("%q: [%s]", l.name, quoteAll(names))}}, nil
 	}
 	nl, indent, end := l.newline(), "", len(l.data)
 	if l.root != nil && len(l.root.Content) > 0 {
 		indent = strings.Repeat(" ", max(l.root.Content[0].Column-1, 0))
 	}
-	text := indent + key + ":" + nl + blockItems(indent+"  - ", nl, names)
+	text := indent + l.name + ":" + nl + blockItems(indent+"  - ", nl, names)
 	if end > 0 && l.data[end-1] != '\n' {
 		text = nl + text
 	}
@@ -168,5 +172,5 @@ func (l *list) startOf(i int) int { return l.offset(l.value.Content[i]) }
 
 // unclear is the fault for a spelling that is not edited.
 func (l *list) unclear(n *yaml.Node) error {
-	return l.at(n, key+" is written in a way that is not edited here", "wanted one plain entry per line\nhint: rewrite the list by hand once, as \"- host\" lines")
+	return l.at(n, l.name+" is written in a way that is not edited here", "wanted one plain entry per line\nhint: rewrite the list by hand once, as \"- host\" lines")
 }

@@ -98,3 +98,37 @@ func (in interception) check(out []byte, cert, key string) error {
 	}
 	return nil
 }
+
+// mergePassed returns config with hosts on its passthrough_domains, and those
+// that were added. A configuration that ends no TLS needs none.
+func mergePassed(file string, config []byte, hosts []string) ([]byte, []string, error) {
+	t, err := readText(file, config)
+	if err != nil {
+		return nil, nil, err
+	}
+	in := t.interception()
+	hosts = slices.DeleteFunc(slices.Clone(hosts), in.passes)
+	if len(hosts) == 0 {
+		return config, nil, nil
+	}
+	l, err := t.listIn(in.value, "passthrough_domains")
+	if err != nil {
+		return nil, nil, err
+	}
+	change := l.compare(hosts, false)
+	edits, err := l.edits(change)
+	if err != nil {
+		return nil, nil, err
+	}
+	out := t.apply(edits)
+	after, err := readText(file, out)
+	if err != nil {
+		return nil, nil, err
+	}
+	now := after.interception()
+	if !slices.Equal(now.domains, append(slices.Clone(l.entries), change.Added...)) || !equal(without(in.value, l.name), without(now.value, l.name)) ||
+		!equal(without(t.root, interceptionKey), without(after.root, interceptionKey)) {
+		return nil, nil, in.at(l.place(), l.name+" cannot be edited", "wanted a plain list, one entry per line")
+	}
+	return out, change.Added, nil
+}

@@ -3,6 +3,7 @@ package mirror
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -81,14 +82,14 @@ func liveHash(path string) (string, error) {
 	}
 }
 
-// A tail reads what is added to the log from where it was made.
-type tail struct {
+// A fileTail reads what is added to the log from where it was made.
+type fileTail struct {
 	f       *os.File
 	partial []byte // a line without its end yet
 }
 
 // newTail starts at the end of the log.
-func newTail(path string) (*tail, error) {
+func newTail(path string) (*fileTail, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -97,25 +98,31 @@ func newTail(path string) (*tail, error) {
 		f.Close()
 		return nil, err
 	}
-	return &tail{f: f}, nil
+	return &fileTail{f: f}, nil
 }
 
-func (t *tail) close() { t.f.Close() }
+// Close closes the log.
+func (t *fileTail) Close() error { return t.f.Close() }
 
-// next returns what pipelock has said about its configuration since the last call.
-func (t *tail) next() ([]line, error) {
+// Next are the whole lines that were added since the last call.
+func (t *fileTail) Next(context.Context) (lines [][]byte, err error) {
 	more, err := io.ReadAll(t.f)
 	if err != nil {
 		return nil, err
 	}
 	t.partial = append(t.partial, more...)
-	var lines []line
 	for {
 		b, rest, found := bytes.Cut(t.partial, []byte("\n"))
 		if !found {
 			return lines, nil
 		}
-		t.partial = rest
+		lines, t.partial = append(lines, b), rest
+	}
+}
+
+// parseLines is what pipelock has said about its configuration.
+func parseLines(texts [][]byte) (lines []line) {
+	for _, b := range texts {
 		if n := len(lines); n > 0 && lines[n-1].refused != "" && bytes.HasPrefix(b, []byte("  ")) {
 			lines[n-1].refused += "\n" + string(bytes.TrimRight(b, " \r")) // the parser's list of faults
 			continue
@@ -124,4 +131,5 @@ func (t *tail) next() ([]line, error) {
 			lines = append(lines, l)
 		}
 	}
+	return lines
 }

@@ -21,6 +21,10 @@ const key = "api_allowlist"
 type Change struct {
 	Added   []string `json:"added"`
 	Removed []string `json:"removed"`
+	// Passed are hosts whose TLS pipelock leaves alone from now on.
+	Passed []string `json:"passed,omitempty"`
+	// Restarted tells that pipelock was started anew for it.
+	Restarted bool `json:"restarted,omitempty"`
 }
 
 // Merge returns config, a pipelock configuration that messages call file, with
@@ -74,21 +78,26 @@ func Entries(file string, config []byte) ([]string, error) {
 	return l.entries, nil
 }
 
-// A list is the api_allowlist in its text.
+// A list is a list of hosts in its text: api_allowlist, or one in a mapping
+// further down.
 type list struct {
 	*text
+	parent     *yaml.Node // the mapping it is in; nil in a file without content
+	name       string
 	key, value *yaml.Node // nil when there is none
 	entries    []string
 	gone       map[string]bool // entries to be taken off, set by compare
 }
 
-func (t *text) allowlist() (*list, error) {
-	l := &list{text: t}
-	if t.root == nil {
+func (t *text) allowlist() (*list, error) { return t.listIn(t.root, key) }
+
+func (t *text) listIn(parent *yaml.Node, key string) (*list, error) {
+	l := &list{text: t, parent: parent, name: key}
+	if parent == nil {
 		return l, nil
 	}
-	for i := 0; i+1 < len(t.root.Content); i += 2 {
-		k := t.root.Content[i]
+	for i := 0; i+1 < len(parent.Content); i += 2 {
+		k := parent.Content[i]
 		if k.Tag == "!!merge" {
 			return nil, t.at(k, "a merge key, which may hold "+key, "wanted the settings written out")
 		}
@@ -98,7 +107,7 @@ func (t *text) allowlist() (*list, error) {
 		if l.key != nil {
 			return nil, t.at(k, "key "+key+" is repeated", "wanted it once")
 		}
-		l.key, l.value = k, t.root.Content[i+1]
+		l.key, l.value = k, parent.Content[i+1]
 	}
 	if l.key == nil || l.value.Kind == yaml.ScalarNode && l.value.Tag == "!!null" {
 		return l, nil

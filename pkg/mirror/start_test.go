@@ -140,7 +140,7 @@ func TestPrepared(t *testing.T) {
 		}
 		put(t, s.Dir, st)
 		r := begin(t, s.Dir, s.Listen, &exec.Cmd{Args: append([]string{"pipelock"}, st.Args...)})
-		if _, err := r.Apply(t.Context(), []string{"127.0.0.1"}, false); err != nil {
+		if _, err := r.Pipelock.Apply(t.Context(), Wish{Names: []string{"127.0.0.1"}}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if !r.allows(t, "127.0.0.1") {

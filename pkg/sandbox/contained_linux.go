@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"syscall"
 	"time"
 
@@ -30,6 +31,8 @@ func containedMain(command []string) int {
 	if len(command) == 0 {
 		return cannot(errors.New("no command"))
 	}
+	ended := make(chan os.Signal, 4)
+	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
 	ctl, err := dialControl(InitSocket)
 	if err != nil {
 		return cannot(err)
@@ -46,7 +49,17 @@ func containedMain(command []string) int {
 		return report(ctl, err)
 	}
 	go p.obey()
+	go p.passOn(ended)
 	return p.reap()
+}
+
+// passOn gives the agent what the engine's stop sends to process 1.
+func (p *pid1) passOn(signals <-chan os.Signal) {
+	for sig := range signals {
+		if n, ok := sig.(syscall.Signal); ok && !p.gone.Load() {
+			unix.Kill(p.agent, n)
+		}
+	}
 }
 
 // dialControl waits for the relay, which may start after this process.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -119,13 +120,21 @@ func (r *runningPart) end(wait time.Duration) {
 		os.Exit(CannotStart) // it waits for another container
 	}
 	unix.Kill(pid, unix.SIGTERM)
-	time.Sleep(wait)
-	unix.Kill(pid, unix.SIGKILL)
+	for late := time.Now().Add(wait); int(r.pid.Load()) == pid; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(late) {
+			unix.Kill(pid, unix.SIGKILL)
+			return
+		}
+	}
 }
 
 // run runs the program, as often as asked to, and reaps. It returns the exit
 // code of the last run.
 func (r *runningPart) run() (int, error) {
+	// The parent of PR_SET_PDEATHSIG is this thread. In a container all die with
+	// process 1 anyhow.
+	runtime.LockOSThread()
+	tied := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	for {
 		files := []uintptr{0, 1, 2}
 		null, err := os.Open(os.DevNull)
@@ -139,7 +148,7 @@ func (r *runningPart) run() (int, error) {
 		if r.fd != nil {
 			files = append(files, r.fd.Fd())
 		}
-		pid, err := syscall.ForkExec(r.Command[0], r.Command, &syscall.ProcAttr{Files: files, Env: os.Environ()})
+		pid, err := syscall.ForkExec(r.Command[0], r.Command, &syscall.ProcAttr{Files: files, Env: os.Environ(), Sys: tied})
 		null.Close()
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", r.Command[0], err)

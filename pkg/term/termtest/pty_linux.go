@@ -66,7 +66,10 @@ func Start(t testing.TB, cmd *exec.Cmd, width, height int) *Session {
 	t.Helper()
 	master, slave := Open(t, width, height)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true
 	s := &Session{Cmd: cmd, Slave: slave, t: t, master: master, screen: NewScreen(width, height), ended: make(chan error, 1)}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
