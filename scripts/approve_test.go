@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"bottle/pkg/term/termtest"
 )
 
 // propose has the agent propose a route over MCP and wait for the decision, with
@@ -35,7 +37,7 @@ func (b *bottle) proposed(arguments string) (id, mark string) {
 	return id, mark
 }
 
-// TestApprove: the chain of filters and the verb do the same: the agent's
+// TestApprove: the chain of filters, the verb and the screen do the same: the agent's
 // proposal is installed with its credential, and then the agent hears of it.
 func TestApprove(t *testing.T) {
 	ways := map[string]func(op *operator, bottle, id string){
@@ -43,6 +45,18 @@ func TestApprove(t *testing.T) {
 		"verb": func(op *operator, bottle, id string) {
 			op.must("superviser", "show", "-bottle", bottle, id)
 			op.must("superviser", "approve", "-bottle", bottle, id)
+		},
+		"screen": func(op *operator, bottle, id string) {
+			s := termtest.Start(op.t, op.command(op.t.Context(), "superviser", "review", "-bottle", bottle), 80, 24)
+			s.Wait(id, "credential: the value of YOUR variable E2E_TOKEN", "!  credential.test: credential added")
+			s.Until(func(c termtest.Screen) bool {
+				s.Type("a") // at first it is only now that it has come on the screen
+				return strings.Contains(c.String(), "done: approve credential.test in "+bottle)
+			}, "the approval")
+			s.Type("q")
+			if code := s.End(); code != 0 {
+				op.t.Errorf("review: exit %d", code)
+			}
 		},
 	}
 	asEach(t, func(t *testing.T, op *operator) {
@@ -70,8 +84,8 @@ func TestApprove(t *testing.T) {
 				}
 			})
 		}
-		if left["script"] != left["verb"] || left["verb"] == "" {
-			t.Errorf("the script leaves\n%s\nthe verb\n%s", left["script"], left["verb"])
+		if left["script"] != left["verb"] || left["screen"] != left["verb"] || left["verb"] == "" {
+			t.Errorf("the script leaves\n%s\nthe verb\n%s\nthe screen\n%s", left["script"], left["verb"], left["screen"])
 		}
 		for _, got := range op.origin.requests() {
 			if got != "GET credential.test /me Bearer a-credential-of-e2e" {

@@ -20,6 +20,7 @@ func main() {
 		cli.Verb{Name: "approve", Run: approve},
 		cli.Verb{Name: "reject", Run: reject},
 		cli.Verb{Name: "decide", Run: decide},
+		cli.Verb{Name: "review", Run: reviewVerb},
 		cli.Verb{Name: "watch", Run: watch},
 		cli.Verb{Name: "audit", Run: auditVerb},
 		cli.Verb{Name: "_queue", Run: answerQueue},
