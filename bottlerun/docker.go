@@ -64,24 +64,29 @@ func newDock(r *running) *dock {
 
 // steps are those of a start, in order.
 func (d *dock) steps() []func() error {
-	return []func() error{d.openWorkspace, d.findImages, d.evict, d.openRecord, d.makeAuthority, d.makePlaces,
+	return []func() error{d.openWorkspace, d.lookAround, d.openRecord, d.makeAuthority, d.makePlaces,
 		d.startLock, d.makeParts, d.fillRecord}
 }
 
-func (d *dock) findImages() (err error) {
+// lookAround asks the engine all that has to be known first.
+func (d *dock) lookAround() error {
 	return d.together(
+		d.evict,
+		d.findEngine,
 		func() (err error) { d.image, err = partsImage(d.ctx, d.engine); return err },
 		d.findAgentImage)
 }
 
 // openRecord says that this bottle exists, and on which engine.
 func (d *dock) openRecord() error {
-	where, host, err := d.engine.Where(d.ctx)
-	if err != nil {
-		return err
-	}
-	d.runID, d.runEngine = d.id, &state.Engine{Program: d.engine.Program, Context: where, Host: host}
+	d.runID = d.id
 	return d.running.openRecord()
+}
+
+func (d *dock) findEngine() error {
+	where, host, err := d.engine.Where(d.ctx)
+	d.runEngine = &state.Engine{Program: d.engine.Program, Context: where, Host: host}
+	return err
 }
 
 // together runs the steps at once. The first that fails breaks off the others'

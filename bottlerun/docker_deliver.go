@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io/fs"
 	"maps"
 	"path"
@@ -70,45 +69,40 @@ func (d *dock) deliverProxy() error {
 // deliverSuper gives superviser its queue, and the agent what is in /run/bottle.
 func (d *dock) deliverSuper() error {
 	queue := relative(inside.Queue())
-	if err := d.engine.CopyIn(d.ctx, d.object(roleSuper), string(inside), partDir(queue), partDir(queue+"/pending"), partDir(queue+"/decided")); err != nil {
-		return err
-	}
-	return d.engine.CopyIn(d.ctx, d.object(roleSuper), sandbox.RunDir,
-		partFile("ca.pem", 0o644, d.ca), partFile("bundle.pem", 0o644, d.pem), partFile("mcp.json", 0o644, []byte(mcpConfig)))
-}
-
-// trustStores are where images keep their roots: folder and file.
-var trustStores = [][2]string{
-	{"/etc/ssl/certs", "ca-certificates.crt"},                // Debian, Ubuntu, Alpine
-	{"/etc/pki/ca-trust/extracted/pem", "tls-ca-bundle.pem"}, // Fedora, RHEL
-}
-
-// deliverAgent puts the bundle over the image's own, and gives the agent a name.
-// The container's root is its own, and goes with it.
-func (d *dock) deliverAgent(passwd []byte) error {
-	var steps []func() error
-	for _, s := range trustStores {
-		steps = append(steps, func() error {
-			err := d.engine.CopyIn(d.ctx, d.object(roleAgent), s[0], docker.Entry{Name: s[1], Mode: 0o644, Data: d.pem})
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil // an image without that store
-			}
-			return err
+	return d.together(
+		func() error {
+			return d.engine.CopyIn(d.ctx, d.object(roleSuper), string(inside), partDir(queue), partDir(queue+"/pending"), partDir(queue+"/decided"))
+		},
+		func() error {
+			return d.engine.CopyIn(d.ctx, d.object(roleSuper), sandbox.RunDir,
+				partFile("ca.pem", 0o644, d.ca), partFile("bundle.pem", 0o644, d.pem), partFile("mcp.json", 0o644, []byte(mcpConfig)))
 		})
+}
+
+// trustStores are where images keep their roots.
+var trustStores = []string{
+	"etc/ssl/certs/ca-certificates.crt",                // Debian, Ubuntu, Alpine
+	"etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // Fedora, RHEL
+}
+
+// deliverAgent puts the bundle over the image's own, gives the agent a name, and a
+// home with what it would ask its user first. The container's root is its own and
+// goes with it.
+func (d *dock) deliverAgent(passwd []byte) error {
+	var entries []docker.Entry
+	for _, name := range trustStores {
+		entries = append(entries, docker.Entry{Name: name, Mode: 0o644, Data: d.pem})
 	}
 	if passwd != nil && !d.user.named {
-		steps = append(steps, func() error {
-			return d.engine.CopyIn(d.ctx, d.object(roleAgent), "/etc", docker.Entry{Name: "passwd", Mode: 0o644, Data: withUser(passwd, d.user)})
-		})
+		entries = append(entries, docker.Entry{Name: "etc/passwd", Mode: 0o644, Data: withUser(passwd, d.user)})
 	}
 	if d.user.home == sandbox.Home {
-		steps = append(steps, d.deliverHome)
+		entries = append(entries, d.home()...)
 	}
-	return d.together(steps...)
+	return d.engine.CopyIn(d.ctx, d.object(roleAgent), "/", entries...)
 }
 
-// deliverHome makes the agent's own home, with what it would ask its user first.
-func (d *dock) deliverHome() error {
+func (d *dock) home() []docker.Entry {
 	home := strings.TrimPrefix(sandbox.Home, "/")
 	dirs := map[string]bool{home: true}
 	entries := []docker.Entry{d.agentEntry(home, fs.ModeDir|0o700, nil)}
@@ -122,7 +116,7 @@ func (d *dock) deliverHome() error {
 		}
 		entries = append(entries, d.agentEntry(path.Join(home, name), 0o600, files[name]))
 	}
-	return d.engine.CopyIn(d.ctx, d.object(roleAgent), "/", entries...)
+	return entries
 }
 
 func (d *dock) agentEntry(name string, mode fs.FileMode, data []byte) docker.Entry {

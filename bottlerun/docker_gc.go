@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,62 +25,56 @@ import (
 // volumes, which the containers hold. With keep the agent's container and its
 // workspace stay.
 func sweep(ctx context.Context, e *docker.Engine, id string, keep bool) error {
-	list, err := e.Containers(ctx, labelID+"="+id)
+	out, err := e.Output(ctx, nil, "ps", "--all", "--format", "{{.Names}}", "--filter", "label="+labelID+"="+id)
 	if err != nil {
 		return err
 	}
-	var ids []string
-	for _, c := range list {
-		if !keep || c.Labels[labelRole] != roleAgent {
-			ids = append(ids, c.ID)
-		}
-	}
+	ids := slices.DeleteFunc(strings.Fields(string(out)), func(name string) bool { return keep && strings.HasSuffix(name, "-"+roleAgent) })
 	var faults []error
 	if len(ids) > 0 {
 		_, err := e.Output(ctx, nil, append([]string{"rm", "--force"}, ids...)...)
 		faults = append(faults, err)
 	}
 	for _, kind := range []string{"network", "volume"} {
-		found, err := labelled(ctx, e, kind, labelID+"="+id)
+		out, err := e.Output(ctx, nil, kind, "ls", "--format", "{{.Name}}", "--filter", "label="+labelID+"="+id)
+		names := slices.DeleteFunc(strings.Fields(string(out)), func(name string) bool {
+			return keep && (strings.HasSuffix(name, "-"+volWork) || strings.HasSuffix(name, "-"+volRun))
+		})
+		if len(names) > 0 && err == nil {
+			_, err = e.Output(ctx, nil, append([]string{kind, "rm"}, names...)...)
+		}
 		faults = append(faults, err)
-		var names []string
-		for _, o := range found {
-			if !keep || o.labels[labelRole] != volWork && o.labels[labelRole] != volRun {
-				names = append(names, o.name)
-			}
-		}
-		if len(names) > 0 {
-			_, err := e.Output(ctx, nil, append([]string{kind, "rm"}, names...)...)
-			faults = append(faults, err)
-		}
 	}
 	return errors.Join(faults...)
 }
 
 // thing is a network or a volume.
 type thing struct {
-	name   string
-	labels map[string]string
+	Name   string
+	Labels map[string]string
 }
 
 // labelled are the networks or volumes with a label.
 func labelled(ctx context.Context, e *docker.Engine, kind, label string) ([]thing, error) {
 	out, err := e.Output(ctx, nil, kind, "ls", "--quiet", "--filter", "label="+label)
-	if err != nil {
+	names := strings.Fields(string(out))
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	out, err = e.Output(ctx, nil, append([]string{kind, "inspect", "--format", "{{json .}}"}, names...)...)
+	if said := (*docker.Error)(nil); err != nil && !errors.As(err, &said) { // one may have gone meanwhile
 		return nil, err
 	}
 	var list []thing
-	for _, id := range strings.Fields(string(out)) {
-		labels, err := labelsOf(ctx, e, kind, id)
-		if said := (*docker.Error)(nil); errors.As(err, &said) {
-			continue // it went meanwhile
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var t thing
+		if err := dec.Decode(&t); err == io.EOF {
+			return list, nil
+		} else if err != nil {
+			return list, fmt.Errorf("%s inspect: %w", kind, err)
 		}
-		if err != nil {
-			return list, err
-		}
-		list = append(list, thing{id, labels})
+		list = append(list, t)
 	}
-	return list, nil
 }
 
 // evict makes room for a start: what a dead launcher left of this name goes, its
@@ -130,7 +128,7 @@ func findRuns(ctx context.Context, e *docker.Engine, filter string) (map[string]
 			return nil, err
 		}
 		for _, o := range found {
-			of(o.labels)
+			of(o.Labels)
 		}
 	}
 	delete(runs, "")

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-
-	"bottle/pkg/docker"
 )
 
 // findInner finds the addresses of the network that agent and proxy share.
@@ -54,13 +52,4 @@ func (d *dock) address(role, network string) (string, error) {
 		return "", fmt.Errorf("container %s, network %s: %w", d.object(role), d.object(network), errNoAddress)
 	}
 	return a, nil
-}
-
-// labelsOf are the labels of a network or a volume.
-func labelsOf(ctx context.Context, e *docker.Engine, kind, name string) (labels map[string]string, err error) {
-	out, err := e.Output(ctx, nil, kind, "inspect", "--format", "{{json .Labels}}", name)
-	if err != nil {
-		return nil, err
-	}
-	return labels, json.Unmarshal(out, &labels)
 }

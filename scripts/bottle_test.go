@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,8 +34,14 @@ type bottle struct {
 // start starts a bottle by the manifest and waits until its agent answers.
 func (op *operator) start(name string) *bottle {
 	op.t.Helper()
+	return op.startWith(name)
+}
+
+// startWith is start with more flags of run.
+func (op *operator) startWith(name string, flags ...string) *bottle {
+	op.t.Helper()
 	b := &bottle{op: op, t: op.t, name: name, lines: make(chan string, 1000), ended: make(chan struct{})}
-	b.cmd = op.command(context.Background(), "bottlerun", "run", "-f", op.manifest, name, "--", "sh")
+	b.cmd = op.command(context.Background(), "bottlerun", slices.Concat([]string{"run", "-f", op.manifest}, flags, []string{name, "--", "sh"})...)
 	out, err := b.cmd.StdoutPipe()
 	if err == nil {
 		b.in, err = b.cmd.StdinPipe()

@@ -87,7 +87,7 @@ func TestListAndStop(t *testing.T) {
 		if out := op.must("bottlerun", "ls"); strings.Contains(out, "mine") || !strings.Contains(out, "other\trunning") {
 			t.Errorf("ls afterwards: %q", out)
 		}
-		op.want(1, "no bottle mine", "bottlerun", "stop", "mine")
+		op.want(1, "no bottle \"mine\"", "bottlerun", "stop", "mine")
 		op.want(2, "", "bottlerun", "stop")
 	})
 }

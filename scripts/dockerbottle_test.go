@@ -1,0 +1,280 @@
+package scripts
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestDockerBottle is the main job in containers, in both networks: refused,
+// proposed, approved, through, with a credential that the agent never sees.
+func TestDockerBottle(t *testing.T) {
+	for _, network := range []string{"none", "bridge"} {
+		t.Run(network, func(t *testing.T) {
+			d := newDockside(t, "")
+			b := d.berth("-network", network)
+			defer d.sink()
+			if status, _, body := b.get("https://allowed.test/"); status != 200 || body != "hello from allowed.test\n" {
+				t.Errorf("an allowed host: %d %s", status, body)
+			}
+			if status, _, _ := b.get("https://start.test/"); status != 200 || !strings.Contains(d.worldLog(), "start.test got Bearer a-credential-at-the-start") {
+				t.Errorf("a credential of the manifest: %d %s", status, d.worldLog())
+			}
+			if status, code, body := b.get("https://credential.test/me"); status != 403 || code != "host-not-allowed" {
+				t.Errorf("another host: %d %s %s", status, code, body)
+			}
+			approveInDocker(t, d, b)
+			if status, _, _ := b.get("https://credential.test/me"); status != 200 || !strings.Contains(d.worldLog(), "credential.test got Bearer a-credential-of-e2e") {
+				t.Errorf("approved: %d %s", status, d.worldLog())
+			}
+			nothingElse(t, d, b)
+			noSecret(t, d, b)
+			if out, code := b.sh("id -u; id -un; pwd; echo $HOME; cat /etc/ssl/certs/ca-certificates.crt | head -1"); code != 0 || !strings.HasPrefix(out, "1000\nagent\n/work/"+d.name+"\n/home/agent\n") || strings.Contains(out, "of the image") {
+				t.Errorf("who and where: %s", out)
+			}
+			d.sink()
+			b.end()
+		})
+	}
+}
+
+// approveInDocker has the agent propose, and does what an approval does.
+func approveInDocker(t *testing.T, d *dockside, b *bottle) {
+	t.Helper()
+	super := []string{"exec", d.object("superviser"), "/bin/superviser"}
+	mark := b.send(strings.ReplaceAll(propose, "ARGUMENTS", wantsCredential))
+	var id string
+	await(t, "a proposal", func() bool {
+		out, _ := dockerCLI(t, append(super, "list", "-queue", "/bottle/queue")...)
+		id, _, _ = strings.Cut(out, "\t")
+		return id != ""
+	})
+	if r := d.feed(`{"host":"credential.test","path_allowlist":["/me"],"auth":{"scheme":"Bearer","token_ref":"E2E_TOKEN"}}`, "routesctl", "add", "-bottle", d.name); r.code != 0 {
+		t.Fatal(r)
+	}
+	if out, code := dockerCLI(t, append(super, "decide", "-queue", "/bottle/queue", "-approve", id)...); code != 0 {
+		t.Fatal(out)
+	}
+	if out, code := b.result(mark); code != 0 || !strings.Contains(out, "approved: credential.test is live") {
+		t.Errorf("the agent is told: exit %d %s", code, out)
+	}
+}
+
+// nothingElse: no host port, no other container, no name, no metadata.
+func nothingElse(t *testing.T, d *dockside, b *bottle) {
+	t.Helper()
+	targets := append(hostPorts(t), "169.254.169.254:80", d.address(d.object("world"))+":443", "192.0.2.1:80")
+	var script strings.Builder
+	for _, a := range targets {
+		fmt.Fprintf(&script, "curl -s -m 2 --noproxy '*' telnet://%s </dev/null; [ $? = 7 -o $? = 28 ] || echo reached %s\n", a, a)
+	}
+	script.WriteString("curl -s -m 5 --noproxy '*' http://example.com/; [ $? = 6 -o $? = 28 ] || echo resolved\n")
+	// curl's code is lost by the test itself: keep it.
+	text := strings.ReplaceAll(script.String(), "; [ $? = 7 -o $? = 28 ]", "; c=$?; [ $c = 7 -o $c = 28 ]")
+	text = strings.ReplaceAll(text, "; [ $? = 6 -o $? = 28 ]", "; c=$?; [ $c = 6 -o $c = 28 ]")
+	if out, _ := b.sh(text); strings.Contains(out, "reached") || strings.Contains(out, "resolved") {
+		t.Errorf("from the agent:\n%s", out)
+	}
+	if out, _ := b.sh("grep -E '^Cap(Eff|Bnd)|NoNewPrivs|Seccomp_filters' /proc/self/status"); !strings.Contains(out, "CapEff:\t0000000000000000") || !strings.Contains(out, "CapBnd:\t0000000000000000") || !strings.Contains(out, "NoNewPrivs:\t1") || !strings.Contains(out, "Seccomp_filters:\t2") {
+		t.Errorf("rights: %s", out)
+	}
+}
+
+// noSecret: the credentials and the authority's key are where they are used and
+// nowhere else.
+func noSecret(t *testing.T, d *dockside, b *bottle) {
+	t.Helper()
+	key, err := d.e.File(t.Context(), d.object("egress-proxy"), "/bottle/egress-proxy/ca-key.pem", 1<<20)
+	must(t, err)
+	secrets := []string{"a-credential-of-e2e", "a-credential-at-the-start", strings.Split(string(key), "\n")[1]}
+	seen := map[string]string{}
+	for _, role := range []string{"agent", "egress-proxy", "superviser"} {
+		seen["inspect "+role], _ = dockerCLI(t, "inspect", d.object(role))
+		seen["image of "+role], _ = dockerCLI(t, "history", "--no-trunc", strings.TrimSpace(func() string { s, _ := dockerCLI(t, "inspect", "--format", "{{.Image}}", d.object(role)); return s }()))
+		seen["top "+role], _ = dockerCLI(t, "top", d.object(role), "-eo", "pid,args")
+		if role != "agent" {
+			seen["logs "+role], _ = dockerCLI(t, "logs", d.object(role))
+		}
+	}
+	seen["the agent"], _ = b.sh("env; cat /proc/*/environ /proc/*/cmdline 2>/dev/null; cat /run/bottle/*.pem /run/bottle/mcp.json")
+	must(t, filepath.WalkDir(filepath.Dir(string(d.dir(d.name))), func(path string, e os.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			var data []byte
+			data, err = os.ReadFile(path)
+			seen[path] = string(data)
+		}
+		return err
+	}))
+	for where, text := range seen {
+		for _, s := range secrets {
+			if strings.Contains(text, s) {
+				t.Errorf("%s has a secret in it", where)
+			}
+		}
+	}
+	if len(seen["the agent"]) < 1000 || len(seen["inspect agent"]) < 1000 {
+		t.Errorf("looked at nothing: %q", seen["the agent"])
+	}
+}
+
+// TestDockerWorkspace: it is copied there and back; what the host would run is
+// held back, what the host has changed meanwhile stays.
+func TestDockerWorkspace(t *testing.T) {
+	d := newDockside(t, "")
+	write := func(name, text string) {
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(d.work, name)), 0o755))
+		must(t, os.WriteFile(filepath.Join(d.work, name), []byte(text), 0o644))
+	}
+	for name, text := range map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/hooks/own": "mine\n", "kept": "kept\n", "gone": "gone\n", "both": "old\n", "dir/x": "x\n"} {
+		write(name, text)
+	}
+	must(t, os.Symlink("kept", filepath.Join(d.work, "link")))
+	b := d.startWith(d.name, "-backend", "docker")
+	if out, _ := b.sh("ls -A . dir .git/hooks; cat link"); out != ".:\n.git\nboth\ndir\ngone\nkept\nlink\n\n.git/hooks:\nown\n\ndir:\nx\nkept\n" {
+		t.Errorf("inside: %q", out)
+	}
+	b.sh("echo new >new; rm gone; rm -r dir; echo agent >both; echo evil >.git/hooks/post-checkout; echo evil >.envrc; mkdir -p d/e; echo f >d/e/f; mkfifo pipe; ln -s /etc/passwd out")
+	write("both", "host\n")
+	b.end()
+	notes := b.notes.String()
+	for _, want := range []string{"held back: .git/hooks/post-checkout (new): protected", "held back: .envrc (new): protected", "held back: both (changed): changed on the host meanwhile", "left behind: pipe"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("not said: %q in\n%s", want, notes)
+		}
+	}
+	for name, want := range map[string]string{"new": "new\n", "gone": "", "dir/x": "", "both": "host\n", ".git/hooks/post-checkout": "", ".envrc": "", "d/e/f": "f\n", "kept": "kept\n", ".git/hooks/own": "mine\n"} {
+		got, err := os.ReadFile(filepath.Join(d.work, name))
+		if string(got) != want || want == "" && !os.IsNotExist(err) {
+			t.Errorf("%s: %q, %v; wanted %q", name, got, err, want)
+		}
+	}
+	held, err := filepath.Glob(d.dir(d.name).In("held", "*", ".envrc"))
+	if err != nil || len(held) != 1 {
+		t.Errorf("kept: %v, %v", held, err)
+	}
+}
+
+// TestDockerExits: the agent's own code, by the engine's books.
+func TestDockerExits(t *testing.T) {
+	d := newDockside(t, "")
+	for _, c := range []struct {
+		code     int
+		out, err string
+		command  []string
+	}{
+		{42, "in\nout\n", "", []string{"sh", "-c", "cat; echo out; exit 42"}},
+		{143, "", "", []string{"sh", "-c", "kill -TERM $$"}},
+		{127, "", "nosuch", []string{"nosuch"}},
+		{126, "", "/etc/passwd", []string{"/etc/passwd"}},
+	} {
+		r := d.sail("in\n", append([]string{d.name, "--"}, c.command...)...)
+		if r.code != c.code || r.out != c.out || !strings.Contains(r.errors, c.err) {
+			t.Errorf("%q: wanted %d %q %q; got %v", c.command, c.code, c.out, c.err, r)
+		}
+	}
+	if r := d.sail("", d.name); r.code != 0 || r.out != "of the image\n1000\n" {
+		t.Errorf("without a command: %v", r)
+	}
+	b := d.startWith(d.name, "-backend", "docker")
+	mark := b.send(`trap "echo caught" USR1; echo waiting; while :; do sleep 0.05; done`)
+	await(t, "the agent's loop", func() bool { return len(b.lines) > 0 })
+	r := d.must("bottlerun", "exec", d.name, "--", "sh", "-c", "id -u; exit 0")
+	if r != "1000\n" {
+		t.Errorf("exec: %q", r)
+	}
+	if r := d.run("bottlerun", "exec", d.name, "--", "sh", "-c", "grep Seccomp_filters /proc/self/status; exit 9"); r.code != 9 || !strings.Contains(r.out, "\t2") {
+		t.Errorf("exec: %v", r)
+	}
+	d.want(1, "runs already", "bottlerun", "run", "-backend", "docker", "-f", d.manifest, d.name, "--", "true")
+	if out := d.must("bottlerun", "ls"); !strings.Contains(out, d.name+"\trunning\tdocker\t") {
+		t.Errorf("ls: %s", out)
+	}
+	_ = mark
+	d.must("bottlerun", "stop", d.name)
+	if code := b.exit(); code != 143 {
+		t.Errorf("stopped: exit %d\n%s", code, b.notes.String())
+	}
+	d.want(1, "no bottle", "bottlerun", "stop", d.name)
+}
+
+// TestDockerKilled: a launcher that is killed, at any time, leaves nothing that gc
+// does not find, and the bottle ends with it.
+func TestDockerKilled(t *testing.T) {
+	d := newDockside(t, "")
+	must(t, os.WriteFile(filepath.Join(d.work, "file"), []byte("work\n"), 0o644))
+	began := time.Now()
+	if r := d.sail("", d.name, "--", "sh", "-c", ":"); r.code != 0 {
+		t.Fatal(r)
+	}
+	whole := time.Since(began)
+	for i := range 10 {
+		cmd := d.command(t.Context(), "bottlerun", "run", "-backend", "docker", "-f", d.manifest, d.name, "--", "sh", "-c", "echo changed >file; sleep 60")
+		must(t, cmd.Start())
+		if i < 9 {
+			time.Sleep(time.Duration(i) * whole / 10) // the point is what varies
+		} else {
+			await(t, "the agent's work", func() bool {
+				_, code := dockerCLI(t, "exec", d.object("agent"), "grep", "changed", "/work/"+d.name+"/file")
+				return code == 0
+			})
+		}
+		must(t, cmd.Process.Signal(syscall.SIGKILL))
+		cmd.Wait()
+		await(t, "the end of its parts", func() bool {
+			out, _ := dockerCLI(t, "ps", "--quiet", "--filter", "label=bottle.name="+d.name)
+			return out == ""
+		})
+		d.must("bottlerun", "gc")
+		if left := d.left(); left != "" {
+			t.Errorf("point %d: gc leaves %s", i, left)
+		}
+		if data, err := os.ReadFile(filepath.Join(d.work, "file")); string(data) != "work\n" {
+			t.Errorf("point %d: the workspace: %q, %v", i, data, err)
+		}
+	}
+	saved, err := filepath.Glob(d.dir(d.name).In("workspace-*.tar"))
+	if err != nil || len(saved) == 0 {
+		t.Errorf("no work was saved: %v, %v", saved, err)
+	}
+	if r := d.sail("", d.name, "--", "sh", "-c", "cat file"); r.code != 0 || r.out != "work\n" {
+		t.Errorf("afterwards: %v", r)
+	}
+}
+
+// TestDockerStart: from the command to the agent, and what it takes to go.
+func TestDockerStart(t *testing.T) {
+	d := newDockside(t, "")
+	var ready, whole []time.Duration
+	for range 5 {
+		began := time.Now()
+		r := d.sail("", d.name, "--", "sh", "-c", "read a b </proc/uptime; echo $a")
+		whole = append(whole, time.Since(began))
+		if r.code != 0 {
+			t.Fatal(r)
+		}
+		var at float64
+		fmt.Sscan(r.out, &at)
+		ready = append(ready, time.Duration(at*float64(time.Second))-uptimeAt(t, began))
+	}
+	slices.Sort(ready)
+	slices.Sort(whole)
+	t.Logf("median of 5: ready %v, whole run %v", ready[2].Round(time.Millisecond), whole[2].Round(time.Millisecond))
+	if ready[0] > 6*time.Second {
+		t.Errorf("the fastest of 5 starts took %v", ready[0])
+	}
+}
+
+// uptimeAt is the machine's uptime at a time gone by.
+func uptimeAt(t *testing.T, when time.Time) time.Duration {
+	t.Helper()
+	data, err := os.ReadFile("/proc/uptime")
+	must(t, err)
+	var now float64
+	fmt.Sscan(string(data), &now)
+	return time.Duration(now*float64(time.Second)) - time.Since(when)
+}
