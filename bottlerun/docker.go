@@ -38,10 +38,13 @@ type dock struct {
 	labels map[string]string
 	image  string // of the parts
 	agent  agentImage
-	user   agentUser
-	proxyA string // HOST:PORT of the proxy, for the agent
-	inner  string // the network that both are in, as CIDR, in the mode bridge
-	remote *sandbox.Remote
+	// dockerfile is what the agent's image was built from, nil where the manifest
+	// names a finished one.
+	dockerfile []byte
+	user       agentUser
+	proxyA     string // HOST:PORT of the proxy, for the agent
+	inner      string // the network that both are in, as CIDR, in the mode bridge
+	remote     *sandbox.Remote
 
 	key, roots, lockCA []byte // the authority's key; what the proxy trusts; pipelock's authority
 

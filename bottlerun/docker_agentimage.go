@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bottle/pkg/capability"
 	"bottle/pkg/cli"
 	"bottle/pkg/docker"
 	"bottle/pkg/sandbox"
@@ -31,12 +32,13 @@ type agentImage struct {
 
 // findAgentImage builds the image, if the manifest has a Dockerfile, and looks at it.
 func (d *dock) findAgentImage() (err error) {
+	name := d.agentImageName()
 	if d.manifest.Dockerfile != "" {
-		if err := d.buildImage(); err != nil {
+		if name, err = d.ownImage(); err != nil {
 			return err
 		}
 	}
-	d.agent, err = inspectImage(d.ctx, d.engine, d.agentImageName())
+	d.agent, err = inspectImage(d.ctx, d.engine, name)
 	if err == nil && len(d.command) == 0 {
 		d.command = append(slices.Clone(d.agent.entrypoint), d.agent.command...)
 		if len(d.command) == 0 {
@@ -44,6 +46,37 @@ func (d *dock) findAgentImage() (err error) {
 		}
 	}
 	return err
+}
+
+// dockerfileName is the file beside the superviser's queue, and in the agent's
+// container, that holds what the image was built from.
+const dockerfileName = "Dockerfile"
+
+// maxDockerfile bounds what is read of the manifest's.
+const maxDockerfile = 1 << 20
+
+// ownImage is the image that the operator has approved for this start, or else
+// one that is built now from the manifest's Dockerfile.
+func (d *dock) ownImage() (string, error) {
+	text, _, err := d.env.ReadInput(d.manifest.Dockerfile, maxDockerfile)
+	if err != nil {
+		return "", err
+	}
+	d.dockerfile = text
+	img, ok, err := capability.Next(d.dir, string(text))
+	if err != nil {
+		return "", err
+	}
+	if ok {
+		_, err := inspectImage(d.ctx, d.engine, img.Image)
+		if err == nil {
+			note(d.env, "the agent's image is %s, approved as proposal %s", img.Image, img.Proposal)
+			d.dockerfile = []byte(img.Dockerfile)
+			return img.Image, nil
+		}
+		return "", fmt.Errorf("the approved image of this bottle: %w\nhint: remove %s, and the manifest's Dockerfile is built again", err, capability.File(d.dir))
+	}
+	return d.agentImageName(), d.buildImage()
 }
 
 func (p *plan) agentImageName() string {

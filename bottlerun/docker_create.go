@@ -179,6 +179,9 @@ const (
 func (d *dock) superContainer() container {
 	p := sandbox.Part{Fd: "unix:" + sandbox.Supervise, Relay: sandbox.InitSocket,
 		Command: []string{imageProg + "superviser", "serve", "-queue", inside.Queue(), "-proxy", d.proxyURL(), "-listen", "fd:3"}}
+	if d.manifest.Dockerfile != "" {
+		p.Command = append(p.Command, "-dockerfile", inside.In(dockerfileName))
+	}
 	volumes := []string{d.volume(volQueue, string(inside)), d.volume(volRun, sandbox.RunDir)}
 	network := []string{"--network", "none"}
 	if d.bridged() {

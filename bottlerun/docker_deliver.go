@@ -69,9 +69,13 @@ func (d *dock) deliverProxy() error {
 // deliverSuper gives superviser its queue, and the agent what is in /run/bottle.
 func (d *dock) deliverSuper() error {
 	queue := relative(inside.Queue())
+	entries := []docker.Entry{partDir(queue), partDir(queue + "/pending"), partDir(queue + "/decided")}
+	if d.manifest.Dockerfile != "" {
+		entries = append(entries, partFile(dockerfileName, 0o444, d.dockerfile))
+	}
 	return d.together(
 		func() error {
-			return d.engine.CopyIn(d.ctx, d.object(roleSuper), string(inside), partDir(queue), partDir(queue+"/pending"), partDir(queue+"/decided"))
+			return d.engine.CopyIn(d.ctx, d.object(roleSuper), string(inside), entries...)
 		},
 		func() error {
 			return d.engine.CopyIn(d.ctx, d.object(roleSuper), sandbox.RunDir,
@@ -99,7 +103,20 @@ func (d *dock) deliverAgent(passwd []byte) error {
 	if d.user.home == sandbox.Home {
 		entries = append(entries, d.home()...)
 	}
+	if d.manifest.Dockerfile != "" {
+		entries = append(entries, d.currentConfig()...)
+	}
 	return d.engine.CopyIn(d.ctx, d.object(roleAgent), "/", entries...)
+}
+
+// currentConfig shows the agent what its image was built from, to propose another
+// by. What it does to its copy matters to nobody: superviser has its own.
+func (d *dock) currentConfig() []docker.Entry {
+	const dir = "etc/bottle"
+	return []docker.Entry{
+		{Name: dir, Mode: fs.ModeDir | 0o755}, {Name: dir + "/current-config", Mode: fs.ModeDir | 0o755},
+		{Name: dir + "/current-config/" + dockerfileName, Mode: 0o644, Data: d.dockerfile},
+	}
 }
 
 func (d *dock) home() []docker.Entry {

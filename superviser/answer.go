@@ -76,8 +76,8 @@ func told(r proposal.Record, again string) mcp.Result {
 	what := subject(r)
 	switch r.State() {
 	case string(proposal.Approved):
-		return mcp.Result{Text: fmt.Sprintf("%sapproved: %s is live; retry the request now\nproposal: %s%s%s",
-			again, what, r.ID, termsLine(r), reasonLine(r))}
+		return mcp.Result{Text: fmt.Sprintf("%sapproved: %s\nproposal: %s%s%s",
+			again, fmt.Sprintf(components()[r.Component].done, what), r.ID, termsLine(r), reasonLine(r))}
 	case string(proposal.Rejected):
 		return mcp.Result{Text: fmt.Sprintf("%srejected: %s\nproposal: %s%s\nnext: do without it; file it again only with a new justification that answers the operator's reason",
 			again, what, r.ID, reasonLine(r))}

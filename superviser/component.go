@@ -28,6 +28,8 @@ type component struct {
 func components() map[string]component {
 	return map[string]component{
 		proposal.EgressProxy: {routeSubject, "%s is live; retry the request now", routeLook, routeInstall},
+		proposal.Pipelock:    {pipelockSubject, "pipelock lets %s through; retry the request now", pipelockLook, pipelockInstall},
+		proposal.Capability:  {capabilitySubject, "%s is built; it is there when the bottle is started again, not in this session", capabilityLook, capabilityInstall},
 	}
 }
 

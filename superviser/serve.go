@@ -18,6 +18,7 @@ import (
 const instructions = `You are in a bottle: your only way out is egress-proxy, which lets through what the bottle's routes allow.
 When a request is refused with status 403 and a body that begins "egress-proxy:" (or a header X-Egress-Proxy-Reason), call egress-proxy-block with the host you need, the paths if you know them, and a justification; the operator decides, and once the tool answers "approved" the same request works at once.
 A 403 without that text comes from the site itself: do not propose it.
+When a tool or package is missing that only another image can bring, call capability-block. pipelock-block is for the rare 502 in which pipelock refuses a host that the routes allow.
 list-egress-proxy-routes shows what is allowed now. proposal-status tells what became of a proposal that was answered "pending".`
 
 // agent is what the tools of one serve share.
@@ -27,12 +28,14 @@ type agent struct {
 	live   source
 	wait   time.Duration // how long a call waits for the operator; < 0: by client
 	log    *slog.Logger
+	// dockerfile is the Dockerfile that the bottle was started from, "" for none.
+	dockerfile string
 }
 
 // tools are the tools, in the order of tools/list. A new one is a file
 // tool_NAME.go and a line here.
 func (a *agent) tools() []mcp.Tool {
-	return []mcp.Tool{a.blockTool(), a.routesTool(), a.statusTool()}
+	return []mcp.Tool{a.blockTool(), a.pipelockTool(), a.capabilityTool(), a.routesTool(), a.statusTool()}
 }
 
 func (a *agent) server() *mcp.Server {
@@ -50,6 +53,7 @@ func serve(ctx context.Context, env *cli.Env) error {
 	at.addFlags(fs)
 	proxy := fs.String("proxy", env.Getenv("EGRESS_PROXY_FORWARD_PROXY"), "")
 	wait := fs.Duration("wait", -1, "")
+	dockerfile := fs.String("dockerfile", "", "")
 	listen := fs.String("listen", "", "")
 	if err := env.Parse(fs, 0, 0); err != nil {
 		return err
@@ -69,7 +73,7 @@ func serve(ctx context.Context, env *cli.Env) error {
 		return err
 	}
 	defer q.Close()
-	a := &agent{at.bottle, q, live, *wait, newLog(env.Stderr)}
+	a := &agent{at.bottle, q, live, *wait, newLog(env.Stderr), *dockerfile}
 	if *listen != "" {
 		return a.listen(ctx, *listen)
 	}

@@ -79,6 +79,10 @@ func (v view) text() string {
 	}
 	if p, err := v.Route(); err == nil {
 		routeLines(line, p)
+	} else if text, err := v.Dockerfile(); err == nil {
+		for l := range strings.Lines(text) {
+			line("dockerfile", strings.TrimSuffix(l, "\n"))
+		}
 	} else {
 		line("content", string(v.Record.Proposal))
 	}

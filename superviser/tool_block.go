@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"bottle/pkg/escape"
@@ -57,6 +56,12 @@ func (a *agent) block(ctx context.Context, c mcp.Call) (mcp.Result, error) {
 	if known {
 		req.Lapsed = asked // else it would stand in the table
 	}
+	return a.file(ctx, c, req, p.Host)
+}
+
+// file submits a proposal, waits for the operator and tells what became of it;
+// what is its subject in the log.
+func (a *agent) file(ctx context.Context, c mcp.Call, req proposal.Request, what string) (mcp.Result, error) {
 	r, found, err := a.queue.Submit(ctx, req)
 	var full *proposal.Refusal
 	if errors.As(err, &full) {
@@ -69,7 +74,7 @@ func (a *agent) block(ctx context.Context, c mcp.Call) (mcp.Result, error) {
 		return told(r, "already "), nil
 	}
 	if !found {
-		a.log.Info("proposal", "bottle", a.bottle, "id", r.ID, "component", r.Component, "host", p.Host, "client", escape.Text(c.Client, 60))
+		a.log.Info("proposal", "bottle", a.bottle, "id", r.ID, "component", r.Component, "subject", what, "client", escape.Text(c.Client, 60))
 	}
 	r, err = a.await(ctx, c, r, a.waitOf(c))
 	if err != nil {
@@ -94,15 +99,10 @@ func (a *agent) standing(ctx context.Context, p route.Proposal) (st standing, kn
 // readBlock reads the arguments: the proposal by the parser that also approves
 // it, and the justification.
 func readBlock(args json.RawMessage) (route.Proposal, string, error) {
-	m, err := strictjson.Object(args)
+	m, why, err := readJustified(args)
 	if err != nil {
 		return route.Proposal{}, "", err
 	}
-	var why string
-	if json.Unmarshal(m["justification"], &why) != nil || strings.TrimSpace(why) == "" {
-		return route.Proposal{}, "", errors.New("justification is missing; wanted a text that tells the operator why")
-	}
-	delete(m, "justification")
 	plain, err := plainJSON(m)
 	if err != nil {
 		return route.Proposal{}, "", err

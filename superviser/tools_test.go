@@ -33,7 +33,7 @@ func newAgent(t *testing.T, wait time.Duration) (*agent, **route.Table) {
 			return nil, errUnknown
 		}
 		return tab, nil
-	}, wait, newLog(&bytes.Buffer{})}
+	}, wait, newLog(&bytes.Buffer{}), ""}
 	return a, &tab
 }
 
@@ -280,5 +280,60 @@ func TestFromFiles(t *testing.T) {
 	}
 	if _, err := live(t.Context()); err == nil {
 		t.Error("believed a table that is not served")
+	}
+}
+
+func TestPipelockBlock(t *testing.T) {
+	a, tab := newAgent(t, 0)
+	*tab = table(t, testTable)
+	tool := a.pipelockTool()
+	expect(t, tool, `{"host":"new.example","justification":"x"}`, true, "not filed: no route of egress-proxy allows new.example")
+	expect(t, tool, `{"host":"bare.example","path_allowlist":["/"],"justification":"x"}`, true, "unknown argument path_allowlist")
+	expect(t, tool, `{"host":"https://bare.example","justification":"x"}`, true, "has a scheme")
+	expect(t, tool, `{"host":"bare.example"}`, true, "justification is missing")
+	expect(t, tool, `{"host":"BARE.example.","justification":"blocked by allowlist"}`, false, "pending: bare.example")
+	r := onlyPending(t, a)
+	if host, err := r.Host(); err != nil || host != "bare.example" || r.Component != proposal.Pipelock {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	if _, err := a.queue.Decide(t.Context(), r.ID, proposal.Decision{Verdict: proposal.Approved, Operator: "op"}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, a.statusTool(), `{"id":"`+r.ID+`"}`, false, "approved: pipelock lets bare.example through; retry the request now")
+}
+
+func TestCapabilityBlock(t *testing.T) {
+	a, _ := newAgent(t, 0)
+	tool := a.capabilityTool()
+	const more = `{"dockerfile":"FROM debian:12\nRUN apt-get install gcc\n","justification":"to compile"}`
+	expect(t, tool, more, true, "not built from a Dockerfile")
+	a.dockerfile = t.TempDir() + "/Dockerfile"
+	if err := os.WriteFile(a.dockerfile, []byte("FROM debian:12\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, tool, `{"dockerfile":"FROM debian:12\n","justification":"x"}`, false, "already so")
+	expect(t, tool, `{"dockerfile":"RUN true","justification":"x"}`, true, "before FROM")
+	expect(t, tool, `{"dockerfile":7,"justification":"x"}`, true, "wanted the arguments dockerfile")
+	expect(t, tool, more, false, "pending: the image")
+	r := onlyPending(t, a)
+	if text, err := r.Dockerfile(); err != nil || text != "FROM debian:12\nRUN apt-get install gcc\n" {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if _, err := a.queue.Decide(t.Context(), r.ID, proposal.Decision{Verdict: proposal.Approved, Operator: "op", Time: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, tool, more, false, "already approved: the image is built; it is there when the bottle is started again")
+	// Started from something else since: it may be asked for again.
+	later := time.Now().Add(50 * time.Millisecond)
+	if err := os.Chtimes(a.dockerfile, later, later); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if rs, _, _ := a.queue.Pending(); len(rs) == 1 {
+			break
+		}
+		if _, err := tool.Call(t.Context(), callWith(more)); err != nil || time.Now().After(end) {
+			t.Fatal("not filed again", err)
+		}
 	}
 }
