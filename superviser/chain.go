@@ -53,11 +53,18 @@ type served struct {
 	refused []risk.Refusal   // recent requests
 }
 
-// live is what the place's bottle serves, read once; forget has it read again.
+// live is what the place's bottle serves, or why that is not known: read once;
+// forget has it read again.
 func (p *place) live(ctx context.Context, env *cli.Env) (*served, error) {
-	if p.served != nil {
-		return p.served, nil
+	if p.served == nil && p.unknown == nil {
+		p.served, p.unknown = p.readLive(ctx, env)
 	}
+	return p.served, p.unknown
+}
+
+func (p *place) forget() { p.served, p.unknown = nil, nil }
+
+func (p *place) readLive(ctx context.Context, env *cli.Env) (*served, error) {
 	text, err := link(ctx, env, "routesctl", append([]string{"show"}, p.flags()...)...)
 	if err != nil {
 		return nil, err
@@ -70,11 +77,8 @@ func (p *place) live(ctx context.Context, env *cli.Env) (*served, error) {
 		return nil, err
 	}
 	s.refused = p.refusals(ctx)
-	p.served = s
 	return s, nil
 }
-
-func (p *place) forget() { p.served = nil }
 
 // uses is how often the routes of the live table t that have max_uses were used.
 func (p *place) uses(ctx context.Context, env *cli.Env, t *route.Table) (map[string]int64, error) {

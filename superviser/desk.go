@@ -103,16 +103,10 @@ func waiting(ctx context.Context, env *cli.Env, at *place) (list []waits, bad []
 	if err != nil || len(records) == 0 {
 		return nil, bad, err
 	}
-	fault := error(nil)
 	for _, r := range records {
-		w := waits{at: at, view: view{Record: r}, fault: fault}
-		if fault == nil {
-			w.view, w.fault = look(ctx, env, at, r)
-			w.Record = r
-			if w.fault != nil && at.served == nil {
-				fault = w.fault // the table cannot be read: not for the others either
-			}
-		}
+		w := waits{at: at}
+		w.view, w.fault = look(ctx, env, at, r)
+		w.Record = r
 		list = append(list, w)
 	}
 	return list, bad, nil

@@ -24,7 +24,8 @@ type place struct {
 	queue   string
 	audit   string
 
-	served *served // the table, once it was read
+	served  *served // the table, once it was read
+	unknown error   // why it could not be
 }
 
 // addFlags declares -bottle, -context and -queue.
