@@ -45,6 +45,9 @@ func (c *change) dropTokens(ctx context.Context) {
 // it serves it.
 func (c *change) ask(ctx context.Context) error {
 	if err := c.held.lost(); err != nil {
+		if gone := c.b.gone(ctx); gone != nil { // which is why
+			return fmt.Errorf("%w; %s, routes unchanged\nhint: 'bottlerun ls' tells whether the bottle still runs", gone, c.mirrorState())
+		}
 		return fmt.Errorf("%w; %s, routes unchanged\nhint: repeat this", err, c.mirrorState())
 	}
 	s, err := c.offer(ctx, c.bytes)

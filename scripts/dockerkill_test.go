@@ -93,6 +93,7 @@ func TestDockerHalfStates(t *testing.T) {
 	t.Run("mute", func(t *testing.T) { mute(t, b, apply) })
 	t.Run("interrupted", func(t *testing.T) { interrupted(t, b, next) })
 	t.Run("engine gone", func(t *testing.T) { cutOff(t, b, apply) })
+	t.Run("proxy dies early", func(t *testing.T) { proxyDiesEarly(t, b, apply) })
 	t.Run("proxy dies", func(t *testing.T) { proxyDies(t, b, apply) })
 	for _, verb := range [][]string{{"show", "-bottle", b.slug}, apply} {
 		op.want(3, "the egress-proxy has ended (exited, exit code 137): no request passes, and no table is taken up\nhint: ", "routesctl", verb...)
@@ -150,6 +151,20 @@ func cutOff(t *testing.T, b *box, apply []string) {
 	b.served("allowed.test")
 	b.op.must("routesctl", apply...)
 	b.op.must("routesctl", "rollback", "-bottle", b.slug)
+}
+
+// proxyDiesEarly: while pipelock is changed, and it is back for the next test.
+func proxyDiesEarly(t *testing.T, b *box, apply []string) {
+	proxy := b.object("egress-proxy")
+	script := b.op.file("mirror", "#!/bin/sh\ncat >/dev/null\ndocker kill "+proxy+" >/dev/null\n")
+	must(t, os.Chmod(script, 0o755))
+	r := b.op.with(t).want(3, "the egress-proxy has ended (exited, exit code 137)", "routesctl", append(apply[:3:3], "-mirror", script, apply[5])...)
+	if !strings.Contains(r.errors, "no pipelock to change, routes unchanged\nhint: ") {
+		t.Errorf("got %v", r)
+	}
+	b.docker("start", proxy)
+	await(t, "the proxy serves again", func() bool { _, err := b.table(); return err == nil })
+	b.served("allowed.test")
 }
 
 // proxyDies before it is asked to take up the table.
