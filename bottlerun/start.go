@@ -123,7 +123,8 @@ func (r *running) clean() error {
 	return cleanStale(r.env, r.dir, rec)
 }
 
-// writeState writes what the parts read: the table, the authority, the manifest.
+// writeState writes what the parts read: the table, the authority, the manifest,
+// all anew at each start.
 func (r *running) writeState() error {
 	cert, key, err := ca.New("bottle "+r.name, time.Now())
 	if err != nil {
@@ -153,7 +154,7 @@ func (r *running) writeState() error {
 		{r.dir.CAKey(), key, 0o600},
 		{r.dir.Manifest(), r.text, 0o600},
 	} {
-		if err := atomicfile.Write(f.path, f.data, f.mode); err != nil {
+		if err := atomicfile.Swap(f.path, f.data, f.mode); err != nil {
 			return err
 		}
 	}

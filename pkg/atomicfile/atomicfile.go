@@ -12,7 +12,13 @@ import (
 // to disk, and the file is renamed over path, so that a reader sees the old
 // content or the new one and never a part (rename(2) is atomic within one file
 // system). On an error path is as it was and no temporary file is left.
-func Write(path string, data []byte, mode fs.FileMode) error {
+func Write(path string, data []byte, mode fs.FileMode) error { return write(path, data, mode, true) }
+
+// Swap is Write for what means nothing after a power cut, such as which
+// processes run: nothing is synced, and a power cut may leave the file empty.
+func Swap(path string, data []byte, mode fs.FileMode) error { return write(path, data, mode, false) }
+
+func write(path string, data []byte, mode fs.FileMode, sync bool) error {
 	dir, base := filepath.Split(path)
 	if dir == "" {
 		dir = "."
@@ -21,7 +27,7 @@ func Write(path string, data []byte, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	if err := fill(f, data, mode); err != nil {
+	if err := fill(f, data, mode, sync); err != nil {
 		os.Remove(f.Name())
 		return err
 	}
@@ -29,17 +35,20 @@ func Write(path string, data []byte, mode fs.FileMode) error {
 		os.Remove(f.Name())
 		return err
 	}
+	if !sync {
+		return nil
+	}
 	return syncDir(dir)
 }
 
-// fill writes data to f, gives it mode, and closes it with its bytes on disk.
-func fill(f *os.File, data []byte, mode fs.FileMode) error {
+// fill writes data to f, gives it mode, and closes it, with sync once its bytes are on disk.
+func fill(f *os.File, data []byte, mode fs.FileMode, sync bool) error {
 	_, err := f.Write(data)
 	if err == nil {
 		// Chmod rather than OpenFile's mode, which the umask would narrow.
 		err = f.Chmod(mode)
 	}
-	if err == nil {
+	if err == nil && sync {
 		err = f.Sync()
 	}
 	if cerr := f.Close(); err == nil {

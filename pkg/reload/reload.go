@@ -41,7 +41,7 @@ func Write(path string, s Status) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(path, append(data, '\n'), 0o644)
+	return atomicfile.Swap(path, append(data, '\n'), 0o644) // of a process: nothing after a power cut
 }
 
 // Read returns the answer in the file path. A file that is missing or cut is an

@@ -164,9 +164,6 @@ func (l *launch) spec(cfg Config) (spec, error) {
 	if s.Workspace, err = l.workspace(cfg.Workspace); err != nil {
 		return s, err
 	}
-	if s.Sockets, err = systemSockets(); err != nil {
-		return s, err
-	}
 	for _, p := range cfg.ReadOnly {
 		src, err := l.source(p)
 		if err == nil {

@@ -38,7 +38,7 @@ const (
 // buildRoot makes a new root file system and moves into it. The old root stays
 // at host until dropHost.
 func buildRoot(s *spec) error {
-	for _, step := range []func(*spec) error{newRoot, bindSystem, mountProc, makeDev, makePrivate, writeOwn, overEtc, hideSockets, bindReadOnly, bindWorkspace} {
+	for _, step := range []func(*spec) error{newRoot, bindSystem, mountProc, layerSystem, makeDev, makePrivate, writeOwn, overEtc, hideSockets, bindReadOnly, bindWorkspace} {
 		if err := step(s); err != nil {
 			return err
 		}

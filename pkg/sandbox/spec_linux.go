@@ -15,7 +15,7 @@ type spec struct {
 	Workspace source
 	Covered   []string // below the workspace, read-only
 	ReadOnly  []source
-	Sockets   []string // of the system, to be covered
+	Sockets   []string // of the system, to be covered: _init finds them
 	Files     map[string][]byte
 	Home      map[string][]byte
 	Programs  map[string]source

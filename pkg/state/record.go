@@ -45,7 +45,7 @@ func (d Dir) Save(r Record) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(d.Record(), append(data, '\n'), 0o600)
+	return atomicfile.Swap(d.Record(), append(data, '\n'), 0o600) // names processes: nothing after a power cut
 }
 
 // Load reads the bottle's record; errors.Is(err, os.ErrNotExist) when there is none.
@@ -54,6 +54,9 @@ func (d Dir) Load() (Record, error) {
 	data, err := os.ReadFile(d.Record())
 	if err != nil {
 		return r, err
+	}
+	if len(data) == 0 { // of a power cut: see Save
+		return r, &os.PathError{Op: "open", Path: d.Record(), Err: os.ErrNotExist}
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
