@@ -41,14 +41,15 @@ const healthz = "http://_egress-proxy.local/healthz"
 
 // localJail is the sandbox of Linux namespaces.
 type localJail struct {
-	plan *plan
-	env  *cli.Env
-	ca   []byte // the authority's certificate, PEM
-	pem  []byte // the bundle
-	work *sandbox.Workspace
-	sb   *sandbox.Sandbox
-	gone bool // it was let go, and not waited for yet
-	over bool // it was waited for
+	plan  *plan
+	env   *cli.Env
+	watch *watch
+	ca    []byte // the authority's certificate, PEM
+	pem   []byte // the bundle
+	work  *sandbox.Workspace
+	sb    *sandbox.Sandbox
+	gone  bool // it was let go, and not waited for yet
+	over  bool // it was waited for
 }
 
 func (j *localJail) build(agentEnv []string) error {
@@ -69,7 +70,7 @@ func (j *localJail) build(agentEnv []string) error {
 		Listen:   []sandbox.Listen{{Name: "proxy", Network: "tcp", Address: sandbox.ProxyAddr}, {Name: "super", Network: "unix", Address: sandbox.Supervise}},
 		Pids:     uint64(p.manifest.Limits.Pids),
 		TmpBytes: uint64(p.manifest.Limits.Memory), // a tmpfs is memory
-		Stdout:   j.env.Stdout, Stderr: j.env.Stderr,
+		Stdout:   j.watch.writer(j.env.Stdout), Stderr: j.watch.writer(j.env.Stderr),
 	}
 	cfg.Stdin, _ = j.env.Stdin.(*os.File)
 	cfg.Terminal = isTerminal(j.env.Stdin) && isTerminal(j.env.Stdout)

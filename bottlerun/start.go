@@ -33,6 +33,7 @@ type running struct {
 	runID     string
 	runEngine *state.Engine
 	ca, pem   []byte
+	watch     *watch
 	// pipelockAddr is where the bottle's pipelock listens.
 	pipelockAddr string
 }
@@ -62,7 +63,8 @@ func start(_ context.Context, env *cli.Env, p *plan) error {
 		return err
 	}
 	defer release()
-	r := &running{plan: p, env: env, died: make(chan mortal, 8), signals: make(chan os.Signal, 16)}
+	r := &running{plan: p, env: env, died: make(chan mortal, 8), signals: make(chan os.Signal, 16),
+		watch: newWatch(env, p)}
 	signal.Notify(r.signals, forwarded...)
 	defer signal.Stop(r.signals)
 	// With SIGPIPE caught, a reader of ours that is gone is an error of write(2);
@@ -172,7 +174,7 @@ func (r *running) buildJail() error {
 	if err != nil {
 		return err
 	}
-	r.place = &localJail{plan: r.plan, env: r.env, ca: r.ca, pem: r.pem}
+	r.place = &localJail{plan: r.plan, env: r.env, watch: r.watch, ca: r.ca, pem: r.pem}
 	r.jail = r.place
 	return r.place.build(agentEnv)
 }
@@ -269,6 +271,8 @@ func (r *running) attend() error {
 		code, err := r.jail.wait()
 		ended <- end{code, err}
 	}()
+	over, unwatch := r.watch.over()
+	defer unwatch()
 	var late <-chan time.Time
 	killed := false
 	for {
@@ -288,6 +292,12 @@ func (r *running) attend() error {
 		case sig := <-r.signals:
 			r.jail.signal(sig)
 			if late == nil && (sig == syscall.SIGTERM || sig == syscall.SIGHUP) {
+				late = time.After(grace)
+			}
+		case why := <-over:
+			note(r.env, "%s; it is told to end", why)
+			r.jail.signal(syscall.SIGTERM)
+			if late == nil {
 				late = time.After(grace)
 			}
 		case <-late:

@@ -5,6 +5,7 @@ package bottle
 import (
 	"net/netip"
 	"path/filepath"
+	"time"
 
 	"bottle/pkg/route"
 	"bottle/pkg/state"
@@ -94,9 +95,11 @@ type Docker struct {
 
 // Limits bound the bottle; zero is the backend's default.
 type Limits struct {
-	Memory int64   // bytes
-	Pids   int     // processes and threads
-	CPUs   float64 // processors' worth of time
+	Memory int64         // bytes
+	Pids   int           // processes and threads
+	CPUs   float64       // processors' worth of time
+	Idle   time.Duration // without output or a request
+	Wall   time.Duration // of the whole run
 }
 
 // Parse reads a manifest, which messages call name. The error is

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"bottle/pkg/strictyaml"
 )
@@ -87,7 +88,7 @@ func TestEveryField(t *testing.T) {
 		},
 		Pipelock: Pipelock{Program: "pipelock", Config: "pipelock.yaml"},
 		Protect:  Protect{GitConfig: false},
-		Limits:   Limits{Memory: 4 << 30, Pids: 512, CPUs: 1.5},
+		Limits:   Limits{Memory: 4 << 30, Pids: 512, CPUs: 1.5, Idle: 30 * time.Minute, Wall: 8 * time.Hour},
 	}
 	if !reflect.DeepEqual(m, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", m, want)

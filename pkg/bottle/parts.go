@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"bottle/pkg/profile"
 	"bottle/pkg/route"
@@ -160,7 +161,7 @@ func (m *reader) readDocker(n *yaml.Node) {
 }
 
 func (m *reader) readLimits(n *yaml.Node) {
-	l, ok := m.Mapping(n, "limits", "memory", "pids", "cpus")
+	l, ok := m.Mapping(n, "limits", "memory", "pids", "cpus", "idle", "wall")
 	if !ok {
 		return
 	}
@@ -173,6 +174,20 @@ func (m *reader) readLimits(n *yaml.Node) {
 		m.Limits.Pids = v
 	})
 	m.field(l, "cpus", m.readCPUs)
+	m.field(l, "idle", m.duration(&m.Limits.Idle, "idle"))
+	m.field(l, "wall", m.duration(&m.Limits.Wall, "wall"))
+}
+
+// duration returns a reader of a time such as 30m.
+func (m *reader) duration(to *time.Duration, what string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		d, err := time.ParseDuration(n.Value)
+		if n.Kind != yaml.ScalarNode || err != nil || d < time.Second {
+			m.Fault(n, what+" is "+shown(n), "wanted a time of at least 1s, such as 30m or 8h")
+			return
+		}
+		*to = d
+	}
 }
 
 func (m *reader) readMemory(n *yaml.Node) {
