@@ -181,6 +181,8 @@ func (r *reviewer) leave(abort bool, cancel context.CancelFunc, signals <-chan o
 			if s != unix.SIGWINCH && s != unix.SIGCONT {
 				cancel()
 			}
+		case p := <-r.broken:
+			panic(p)
 		case d := <-r.done:
 			if !d.ok {
 				return errors.New(d.text)
