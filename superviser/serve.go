@@ -41,7 +41,7 @@ func (a *agent) tools() []mcp.Tool {
 func (a *agent) server() *mcp.Server {
 	return &mcp.Server{
 		Name: "superviser", Title: "Bottle superviser", Version: cli.Version(),
-		Instructions: instructions, Tools: a.tools(), Log: a.log,
+		Instructions: instructions, Tools: a.tools(), Task: a.task, Log: a.log,
 	}
 }
 

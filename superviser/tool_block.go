@@ -76,6 +76,9 @@ func (a *agent) file(ctx context.Context, c mcp.Call, req proposal.Request, what
 	if !found {
 		a.log.Info("proposal", "bottle", a.bottle, "id", r.ID, "component", r.Component, "subject", what, "client", escape.Text(c.Client, 60))
 	}
+	if c.Tasks {
+		return mcp.Result{Task: taskOf(r)}, nil
+	}
 	r, err = a.await(ctx, c, r, a.waitOf(c))
 	if err != nil {
 		return mcp.Result{}, err

@@ -69,7 +69,7 @@ func (c *conversation) start(k *call, tool *Tool, args json.RawMessage) {
 	if k.era.modern {
 		client = k.era.client
 	}
-	in := Call{Arguments: args, Client: client, Watched: k.token != nil, Progress: k.progress, Closing: c.closing}
+	in := Call{Arguments: args, Client: client, Watched: k.token != nil, Tasks: k.era.tasks && c.server.Task != nil, Progress: k.progress, Closing: c.closing}
 	c.calls.Go(func() {
 		defer cancel()
 		r, err := tool.Call(ctx, in)
@@ -111,6 +111,9 @@ func (k *call) finish(ctx context.Context, tool string, r Result, err error) {
 }
 
 func (k *call) line(ctx context.Context, tool string, r Result, err error) []byte {
+	if err == nil && r.Task != nil {
+		return answer(k.id, k.c.server.taskCreated(k.era, r.Task), nil)
+	}
 	if err == nil {
 		return answer(k.id, k.c.server.finish(k.era, content(r)), nil)
 	}

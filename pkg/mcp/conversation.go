@@ -103,6 +103,8 @@ func (c *conversation) route(m message, e era) *rpcError {
 		}
 		c.sendResult(m.id, e, c.server.discovery())
 		return nil
+	case "tasks/get", "tasks/cancel", "tasks/update":
+		return c.task(m, e)
 	case "tools/list", "tools/call":
 		if !e.modern && !c.initialized {
 			return errorf(codeInvalidRequest, "%s before initialize", m.method)

@@ -27,6 +27,7 @@ const listTTL = 3_600_000
 type era struct {
 	modern bool
 	client string // the name in a modern request's clientInfo
+	tasks  bool   // this request's client declares the tasks extension
 }
 
 // eraOf chooses the era by the keys of _meta and checks what the modern one
@@ -54,10 +55,15 @@ func eraOf(m message) (era, *rpcError) {
 		bad.Data = map[string]any{"supported": []string{modernVersion}, "requested": version}
 		return era{}, bad
 	}
-	if _, ok := member(meta, metaCapabilities); !ok {
+	can, ok := member(meta, metaCapabilities)
+	if !ok {
 		return era{}, errorf(codeInvalidParams, "_meta has no object %s", metaCapabilities)
 	}
-	return modernClient(meta)
+	e, bad := modernClient(meta)
+	if extensions, ok := member(can, "extensions"); ok {
+		_, e.tasks = member(extensions, tasksExtension)
+	}
+	return e, bad
 }
 
 func modernClient(meta object) (era, *rpcError) {
@@ -115,6 +121,9 @@ func (s *Server) capabilities() map[string]any {
 
 func (s *Server) discovery() map[string]any {
 	result := s.capabilities()
+	if s.Task != nil {
+		result["capabilities"].(map[string]any)["extensions"] = map[string]any{tasksExtension: map[string]any{}}
+	}
 	result["supportedVersions"] = []string{modernVersion}
 	result["ttlMs"] = listTTL
 	result["cacheScope"] = "public"

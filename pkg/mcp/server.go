@@ -34,6 +34,8 @@ type Server struct {
 	Tools                []Tool // listed in this order
 	Log                  *slog.Logger
 	MaxCalls             int // calls at once in one conversation; 0 is 64
+	// Task finds a task, or ErrNoTask; nil leaves the tasks extension out.
+	Task func(ctx context.Context, id string) (Task, error)
 }
 
 // A Tool is one tool of a Server.
@@ -64,6 +66,7 @@ type Call struct {
 	Arguments json.RawMessage // an object that passed strictjson.Check
 	Client    string          // the client's name for itself, "" if it gave none
 	Watched   bool            // the client asked for progress
+	Tasks     bool            // the answer may be a Task: client and server have the extension
 	// Progress sends a notification if the client asked for it.
 	Progress func(message string)
 	// Closing is closed at the end of input: the client sends nothing more, but
@@ -76,6 +79,7 @@ type Call struct {
 type Result struct {
 	Text    string
 	IsError bool
+	Task    *Task // the call goes on as this; only where Call.Tasks is set, and then all there is
 }
 
 // Serve holds one conversation: messages come from r, answers go to w. It
