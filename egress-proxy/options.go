@@ -66,9 +66,11 @@ func (o *options) fitDescriptors() {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
 		return
 	}
-	most := max(1, (int(min(r.Cur, 1<<20))-files)/2)
-	o.limits.Conns = min(o.limits.Conns, most)
-	o.limits.Origins = most
+	all := max(2, int(min(r.Cur, 1<<20))-files)
+	o.limits.Sockets = all
+	// An idle tunnel has no other side; what is not idle must find room for one.
+	o.limits.Conns = min(o.limits.Conns, max(1, all-all/8))
+	o.limits.Origins = max(1, all/2)
 }
 
 func (o *options) addPrivate(s string) error {

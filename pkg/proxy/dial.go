@@ -56,7 +56,13 @@ func (d *dialer) tcp(ctx context.Context, addr string) (net.Conn, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	free := sync.OnceFunc(func() { <-d.slots })
+	select {
+	case d.p.sockets <- struct{}{}:
+	case <-ctx.Done():
+		<-d.slots
+		return nil, ctx.Err()
+	}
+	free := sync.OnceFunc(func() { <-d.slots; <-d.p.sockets })
 	c, err := d.net.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		free()

@@ -98,3 +98,33 @@ func TestOriginSlots(t *testing.T) {
 		}
 	}
 }
+
+// Connections of both sides together are bounded: agents that hold nothing but
+// idle ones leave room for origins.
+func TestSockets(t *testing.T) {
+	w := newWorld(t, "routes: []", func(c *Config) {
+		c.Limits.Conns, c.Limits.Sockets, c.Limits.Dial = 7, 8, 300*time.Millisecond
+	})
+	hold, held := make(chan struct{}), make(chan struct{})
+	o := origin(t, nil, "", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hold" {
+			close(held)
+			<-hold
+		}
+	}))
+	w.routes("routes: [{host: yes.test, ports: [%d]}]", portOf(o))
+	to := fmt.Sprintf("yes.test:%d", portOf(o))
+	get := func(path string) string {
+		return "GET http://" + to + path + " HTTP/1.1\r\nHost: " + to + "\r\n\r\n"
+	}
+	for range 5 {
+		w.dial()
+	}
+	first, second := w.dial(), w.dial()
+	first.send(get("/hold"))
+	<-held
+	second.send(get("/")).wantStatus("GET", 504)
+	close(hold)
+	first.wantStatus("GET", 200)
+	second.send(get("/")).wantStatus("GET", 200)
+}

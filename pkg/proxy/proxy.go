@@ -27,6 +27,7 @@ const MagicHost = "_egress-proxy.local"
 type Limits struct {
 	Conns     int           // connections of the agent at once: 16384
 	Origins   int           // connections to origins at once: 16384
+	Sockets   int           // of both together: no further bound
 	Head      http1.Limits  // of a request's and an answer's head
 	Handshake time.Duration // for CONNECT to be followed by a whole TLS handshake: 20 s
 	HeadTime  time.Duration // from a request's first byte to the end of its head: 30 s
@@ -54,6 +55,9 @@ func (l Limits) orDefault() Limits {
 	}
 	if l.Origins == 0 {
 		l.Origins = 16384
+	}
+	if l.Sockets == 0 {
+		l.Sockets = l.Conns + l.Origins
 	}
 	if l.Head.HeadBytes == 0 {
 		l.Head.HeadBytes = 64 << 10
@@ -93,6 +97,8 @@ type Proxy struct {
 	dial     dialer
 	count    counters
 	ids      ids
+	sockets  chan struct{} // one for each connection of either side
+	pause    pause
 
 	mu      sync.Mutex
 	conns   map[*agentConn]struct{}
@@ -118,9 +124,10 @@ func New(c Config) *Proxy {
 	p.uses.keep(c.Table)
 	p.table.Store(c.Table)
 	p.tls = p.agentTLS()
+	p.sockets = make(chan struct{}, p.Limits.Sockets)
 	p.dial = newDialer(p)
-	p.pool.most = min(idleInAll, p.Limits.Origins/2)
-	p.sessions.most = min(idleInAll, p.Limits.Origins/4)
+	p.pool.most = min(idleInAll, p.Limits.Origins/2, p.Limits.Sockets/32)
+	p.sessions.most = min(idleInAll, p.Limits.Origins/4, p.Limits.Sockets/32)
 	p.ids.start()
 	return p
 }

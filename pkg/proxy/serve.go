@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime/debug"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,18 +17,21 @@ func (p *Proxy) Serve(ln net.Listener) error {
 	defer stop()
 	for {
 		slots <- struct{}{}
+		p.sockets <- struct{}{}
 		c, err := ln.Accept()
 		if errors.Is(err, net.ErrClosed) {
+			<-p.sockets
 			return nil
 		}
 		if err != nil {
 			// EMFILE and the like pass: accept(2) says to try again.
 			p.Log.Error("accept", "error", err.Error())
 			<-slots
+			<-p.sockets
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
-		go p.serveConn(c, func() { <-slots })
+		go p.serveConn(c, func() { <-slots; <-p.sockets })
 	}
 }
 
@@ -38,6 +43,7 @@ func (p *Proxy) serveConn(c net.Conn, release func()) {
 	p.conns[a] = struct{}{}
 	p.mu.Unlock()
 	p.count.conns.Add(1)
+	p.pause.accept()
 	a.doze()
 }
 
@@ -79,6 +85,34 @@ func (p *Proxy) tick(now time.Time) {
 			}
 		})
 	}
+}
+
+// pause finds when many connections have come and no more do. Handshakes leave
+// garbage of several times what the tunnels they opened hold; the collector
+// would leave it there until as much has come again.
+type pause struct {
+	accepted, returned atomic.Int64 // connections in all, and until memory was returned
+}
+
+// manyConns leave enough to be worth a collection, and pauseTime is how long no
+// other comes.
+const manyConns, pauseTime = 1000, 150 * time.Millisecond
+
+func (p *pause) accept() {
+	if n := p.accepted.Add(1); n-p.returned.Load() == manyConns {
+		time.AfterFunc(pauseTime, func() { p.look(n) })
+	}
+}
+
+// look returns memory when no connection came after the one numbered n.
+func (p *pause) look(n int64) {
+	now := p.accepted.Load()
+	if now != n {
+		time.AfterFunc(pauseTime, func() { p.look(now) })
+		return
+	}
+	p.returned.Store(now)
+	debug.FreeOSMemory()
 }
 
 // Drain lets the exchanges in flight finish and takes no new ones: idle
