@@ -21,6 +21,7 @@ func main() {
 		cli.Verb{Name: "stop", Run: stop},
 		cli.Verb{Name: "exec", Run: execVerb},
 		cli.Verb{Name: "logs", Run: logs},
+		cli.Verb{Name: "report", Run: reportVerb},
 		cli.Verb{Name: "gc", Run: gc},
 		cli.Verb{Name: "images", Run: images},
 	)
