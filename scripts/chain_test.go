@@ -28,13 +28,14 @@ import (
 // A chain is egress-proxy, a pipelock behind it and an origin. The pipelock is
 // the stand-in, or the one that PIPELOCK names.
 type chain struct {
-	t       *testing.T
-	dir     string
-	port    int // the origin's
-	proxy   *url.URL
-	pipe    mirror.Pipelock
-	trusted *x509.CertPool // the agent's
-	access  string
+	t         *testing.T
+	dir       string
+	port      int // the origin's
+	plainPort int // without TLS
+	proxy     *url.URL
+	pipe      mirror.Pipelock
+	trusted   *x509.CertPool // the agent's
+	access    string
 
 	mu   sync.Mutex
 	seen map[string]int // what the origin was sent, by its content
@@ -48,7 +49,7 @@ var chainSecret = "ghp_" + strings.Repeat("aB3dE6gH9", 4)
 func newChain(t *testing.T) *chain {
 	c := &chain{t: t, dir: t.TempDir(), seen: map[string]int{}}
 	originCA := c.serveOrigin()
-	lock := c.table("scan.test", "*.wild.test", "key.test", "pass.test", "new.test")
+	lock := c.table("scan.test", "*.wild.test", "key.test", "pass.test", "new.test", "plain.test")
 	roots, err := ca.Bundle(originCA)
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +70,9 @@ func (c *chain) table(hosts ...string) *route.Table {
 	var routes []route.Route
 	for _, h := range hosts {
 		r := route.Route{Host: h, Ports: []int{c.port}}
+		if h == "plain.test" {
+			r.Ports = []int{c.plainPort}
+		}
 		if h == "key.test" {
 			r.AuthScheme, r.TokenEnv = "Bearer", "EGRESS_PROXY_TOKEN_0"
 		}
@@ -104,6 +108,12 @@ func (c *chain) serveOrigin() (authority []byte) {
 	srv.StartTLS()
 	c.t.Cleanup(srv.Close)
 	c.port = srv.Listener.Addr().(*net.TCPAddr).Port
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s %s %q has %s", r.Method, r.Host, r.URL, r.Header["X-Pipelock-Agent"], body)
+	}))
+	c.t.Cleanup(plain.Close)
+	c.plainPort = plain.Listener.Addr().(*net.TCPAddr).Port
 	return cert
 }
 
@@ -117,7 +127,7 @@ func (c *chain) startPipelock(listen string, start *mirror.Start) {
 	}
 	var table []string
 	var hosts strings.Builder
-	for _, h := range []string{"scan.test", "wild.test", "a.b.wild.test", "key.test", "pass.test", "gone.test", "new.test"} {
+	for _, h := range []string{"scan.test", "wild.test", "a.b.wild.test", "key.test", "pass.test", "gone.test", "new.test", "plain.test"} {
 		table = append(table, h+"=127.0.0.1")
 		fmt.Fprintf(&hosts, "127.0.0.1 %s\n", h)
 	}
@@ -152,7 +162,7 @@ func (c *chain) startProxy(upstream string, certs ...[]byte) {
 	c.write("ca.pem", cert, 0o600)
 	c.write("ca-key.pem", key, 0o600)
 	c.write("upstream-ca.pem", both, 0o600)
-	c.write("routes.yaml", c.table("scan.test", "*.wild.test", "key.test", "pass.test", "gone.test").Encode(), 0o600)
+	c.write("routes.yaml", c.table("scan.test", "*.wild.test", "key.test", "pass.test", "gone.test", "plain.test").Encode(), 0o600)
 	in := func(name string) string { return filepath.Join(c.dir, name) }
 	listen := freePort(c.t)
 	c.access = in("access.jsonl")
@@ -234,6 +244,7 @@ func TestChain(t *testing.T) {
 	for name, h2 := range map[string]bool{"http1": false, "http2": true} {
 		t.Run(name, func(t *testing.T) { c.none(t, name, h2) })
 	}
+	t.Run("plain", func(t *testing.T) { c.plain(t) })
 	t.Run("scanned", func(t *testing.T) { c.scanned(t) })
 	t.Run("refused", func(t *testing.T) { c.refused(t) })
 	said, err := os.ReadFile(filepath.Join(c.dir, "pipelock.log"))
@@ -266,6 +277,22 @@ func (c *chain) none(t *testing.T, name string, h2 bool) {
 			if content := fmt.Sprintf("%s-%d-%d", name, w, i); c.seen[content] != 1 {
 				t.Errorf("%s came %d times", content, c.seen[content])
 			}
+		}
+	}
+}
+
+// plain: without TLS the second proxy is asked for the whole URL.
+func (c *chain) plain(t *testing.T) {
+	for _, content := range []string{"", "content"} {
+		req, err := http.NewRequest("POST", fmt.Sprintf("http://plain.test:%d/x%%20y?q=1", c.plainPort), strings.NewReader(content))
+		must(t, err)
+		req.Header.Set("X-Pipelock-Agent", "another")
+		resp, err := c.agent(false).Do(req)
+		must(t, err)
+		got, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if want := fmt.Sprintf("POST plain.test:%d /x%%20y?q=1 [] has %s", c.plainPort, content); string(got) != want {
+			t.Errorf("got %d %q; wanted %q", resp.StatusCode, got, want)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -188,7 +189,7 @@ func (d *dialer) allowed(_ context.Context, _, address string, _ syscall.RawConn
 func (d *dialer) chain(ctx context.Context, dest target) (net.Conn, error) {
 	c, err := d.tcp(ctx, d.p.Upstream.Host)
 	if err != nil {
-		return nil, &fault{502, codeUpstream, "the second proxy " + d.p.Upstream.Host + " cannot be reached"}
+		return nil, d.unreached()
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		c.SetDeadline(deadline)
@@ -203,10 +204,46 @@ func (d *dialer) chain(ctx context.Context, dest target) (net.Conn, error) {
 	return c, nil
 }
 
+// plain connects to the second proxy for one request that names its whole URL
+// (RFC 9112 §3.2.2). In a tunnel a pipelock that ends TLS would wait for TLS.
+func (d *dialer) plain(ctx context.Context, dest target, key string) (*upConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.p.Limits.Dial)
+	defer cancel()
+	c, err := d.tcp(ctx, d.p.Upstream.Host)
+	if err != nil {
+		return nil, d.explain(ctx, dest, d.unreached())
+	}
+	sock := newSocket(c)
+	return &upConn{Conn: sock, sock: sock, key: key, proto: "http/1.1", last: true, plain: true}, nil
+}
+
+func (d *dialer) unreached() error {
+	return &fault{502, codeUpstream, "the second proxy " + d.p.Upstream.Host + " cannot be reached"}
+}
+
+// agentHeader tells pipelock whose request it is; it keeps it for itself.
+const agentHeader = "X-Pipelock-Agent"
+
+// outward is the request's target and header as they go to up.
+func (x *exchange) outward(up *upConn, h http1.Header) (string, http1.Header) {
+	if !up.plain {
+		return x.dest.raw, h
+	}
+	h = slices.DeleteFunc(slices.Clone(h), func(f http1.Field) bool { return strings.EqualFold(f.Name, agentHeader) })
+	if x.p.Bottle != "" {
+		h = h.Add(agentHeader, x.p.Bottle)
+	}
+	url := "http://" + x.dest.authority()
+	if x.dest.raw != "*" { // of OPTIONS: RFC 9112 §3.2.4
+		url += x.dest.raw
+	}
+	return url, h
+}
+
 func (d *dialer) askTunnel(c net.Conn, dest target) error {
 	h := http1.Header{{Name: "Host", Value: dest.addr()}}
 	if d.p.Bottle != "" {
-		h = h.Add("X-Pipelock-Agent", d.p.Bottle)
+		h = h.Add(agentHeader, d.p.Bottle)
 	}
 	if _, err := c.Write(http1.AppendRequest(nil, "CONNECT", dest.addr(), h)); err != nil {
 		return err

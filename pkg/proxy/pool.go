@@ -19,6 +19,7 @@ type upConn struct {
 	key   string
 	proto string
 	last  bool      // no further request may follow
+	plain bool      // to the second proxy itself, which is told the whole URL
 	due   time.Time // the deadline of reads, where it is known
 	since time.Time // when it became idle
 }
@@ -76,7 +77,14 @@ func (p *pool) get(x *exchange, fresh bool) (*upConn, error) {
 	}
 	ctx, done := x.context()
 	defer done()
-	u, err := x.p.dial.dial(ctx, x.dest, string(appendKey(nil, x.dest)), false)
+	key := string(appendKey(nil, x.dest))
+	var u *upConn
+	var err error
+	if x.p.Upstream != nil && x.dest.scheme == "http" && !fresh {
+		u, err = x.p.dial.plain(ctx, x.dest, key)
+	} else {
+		u, err = x.p.dial.dial(ctx, x.dest, key, false)
+	}
 	if err != nil {
 		return nil, err
 	}

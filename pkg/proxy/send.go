@@ -12,7 +12,8 @@ import (
 // begins to watch for the agent to leave.
 func (x *exchange) sendWhole(up *upConn, h http1.Header) error {
 	up.within(x.p.Limits.Answer)
-	head := http1.AppendRequest(up.bw.AvailableBuffer(), x.method, x.dest.raw, h.Frame(x.length))
+	target, h := x.outward(up, h)
+	head := http1.AppendRequest(up.bw.AvailableBuffer(), x.method, target, h.Frame(x.length))
 	// What one buffer holds fits the kernel's; the rest could wait for an origin
 	// that does not read.
 	large := len(head)+len(x.small) > bufSize
@@ -60,7 +61,8 @@ func (x *exchange) startSending(up *upConn, h http1.Header) *sending {
 	x.awaitAnswer(up)
 	go func() {
 		defer close(s.gone)
-		up.bw.Write(http1.AppendRequest(up.bw.AvailableBuffer(), x.method, x.dest.raw, h.Frame(x.length)))
+		target, h := x.outward(up, h)
+		up.bw.Write(http1.AppendRequest(up.bw.AvailableBuffer(), x.method, target, h.Frame(x.length)))
 		err := x.sendBody(up)
 		x.awaitAnswer(up)
 		s.done <- err
