@@ -110,13 +110,14 @@ type container struct {
 
 // hardening is every container's.
 var hardening = []string{"--interactive", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--ipc", "private",
-	"--ulimit", "core=0", "--pull", "never"}
+	"--pull", "never"}
 
 // partHardening is that of our own parts and of pipelock.
 var partHardening = []string{"--read-only", "--pids-limit", "256"}
 
 func (d *dock) createArgs(c container) []string {
 	args := append([]string{"create", "--name", d.object(c.role)}, hardening...)
+	args = append(args, d.ulimits()...)
 	args = append(args, labelArgs(d.labels, c.labels, map[string]string{labelRole: c.role})...)
 	if c.user != "" {
 		args = append(args, "--user", c.user)
@@ -127,6 +128,15 @@ func (d *dock) createArgs(c container) []string {
 	}
 	args = append(args, "--entrypoint", c.command[0], c.image)
 	return append(args, c.command[1:]...)
+}
+
+// ulimits: podman's own defaults may be above what it may set.
+func (d *dock) ulimits() []string {
+	flags := []string{"--ulimit", "core=0"}
+	if d.engine.Podman() {
+		flags = append(flags, "--ulimit", "nofile=16384", "--ulimit", "nproc=4096")
+	}
+	return flags
 }
 
 func (d *dock) create(c container) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"io/fs"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"bottle/pkg/bottle"
 	"bottle/pkg/ca"
+	"bottle/pkg/cli"
 	"bottle/pkg/docker"
 	"bottle/pkg/sandbox"
 )
@@ -73,14 +75,34 @@ func (d *dock) deliverSuper() error {
 	if d.manifest.Dockerfile != "" {
 		entries = append(entries, partFile(dockerfileName, 0o444, d.dockerfile))
 	}
+	files := []docker.Entry{partFile("ca.pem", 0o644, d.ca), partFile("bundle.pem", 0o644, d.pem), partFile("mcp.json", 0o644, []byte(mcpConfig))}
+	if d.engine.Podman() { // which fills a volume from the image at the start, and only while it is empty
+		programs, err := agentProgramFiles()
+		if err != nil {
+			return err
+		}
+		files = append(files, programs...)
+	}
 	return d.together(
 		func() error {
 			return d.engine.CopyIn(d.ctx, d.object(roleSuper), string(inside), entries...)
 		},
 		func() error {
-			return d.engine.CopyIn(d.ctx, d.object(roleSuper), sandbox.RunDir,
-				partFile("ca.pem", 0o644, d.ca), partFile("bundle.pem", 0o644, d.pem), partFile("mcp.json", 0o644, []byte(mcpConfig)))
+			return d.engine.CopyIn(d.ctx, d.object(roleSuper), sandbox.RunDir, files...)
 		})
+}
+
+// agentProgramFiles are the programs that the agent's container has on its volume.
+func agentProgramFiles() ([]docker.Entry, error) {
+	entries := []docker.Entry{{Name: "bin", Mode: fs.ModeDir | 0o755}}
+	for _, name := range agentPrograms {
+		data, err := os.ReadFile(cli.Sibling(name))
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, docker.Entry{Name: "bin/" + name, Mode: 0o755, Data: data})
+	}
+	return entries, nil
 }
 
 // trustStores are where images keep their roots.

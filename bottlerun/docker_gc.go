@@ -31,9 +31,13 @@ func sweep(ctx context.Context, e *docker.Engine, id string, keep bool) error {
 	}
 	ids := slices.DeleteFunc(strings.Fields(string(out)), func(name string) bool { return keep && strings.HasSuffix(name, "-"+roleAgent) })
 	var faults []error
-	if len(ids) > 0 {
-		_, err := e.Output(ctx, nil, append([]string{"rm", "--force"}, ids...)...)
-		faults = append(faults, err)
+	// The agent's first: podman removes no container whose network another one has.
+	agent := func(name string) bool { return strings.HasSuffix(name, "-"+roleAgent) }
+	for _, group := range [][]string{slices.DeleteFunc(slices.Clone(ids), func(n string) bool { return !agent(n) }), slices.DeleteFunc(ids, agent)} {
+		if len(group) > 0 {
+			_, err := e.Output(ctx, nil, append([]string{"rm", "--force"}, group...)...)
+			faults = append(faults, err)
+		}
 	}
 	for _, kind := range []string{"network", "volume"} {
 		out, err := e.Output(ctx, nil, kind, "ls", "--format", "{{.Name}}", "--filter", "label="+labelID+"="+id)
@@ -48,32 +52,26 @@ func sweep(ctx context.Context, e *docker.Engine, id string, keep bool) error {
 	return errors.Join(faults...)
 }
 
-// thing is a network or a volume.
-type thing struct {
-	Name   string
-	Labels map[string]string
-}
-
-// labelled are the networks or volumes with a label.
-func labelled(ctx context.Context, e *docker.Engine, kind, label string) ([]thing, error) {
+// labelled are the labels of the networks or volumes with a label.
+func labelled(ctx context.Context, e *docker.Engine, kind, label string) ([]map[string]string, error) {
 	out, err := e.Output(ctx, nil, kind, "ls", "--quiet", "--filter", "label="+label)
 	names := strings.Fields(string(out))
 	if err != nil || len(names) == 0 {
 		return nil, err
 	}
-	out, err = e.Output(ctx, nil, append([]string{kind, "inspect", "--format", "{{json .}}"}, names...)...)
+	out, err = e.Output(ctx, nil, append([]string{kind, "inspect", "--format", "{{json .Labels}}"}, names...)...)
 	if said := (*docker.Error)(nil); err != nil && !errors.As(err, &said) { // one may have gone meanwhile
 		return nil, err
 	}
-	var list []thing
+	var list []map[string]string
 	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
-		var t thing
-		if err := dec.Decode(&t); err == io.EOF {
+		var labels map[string]string
+		if err := dec.Decode(&labels); err == io.EOF {
 			return list, nil
 		} else if err != nil {
 			return list, fmt.Errorf("%s inspect: %w", kind, err)
 		}
-		list = append(list, t)
+		list = append(list, labels)
 	}
 }
 
@@ -128,7 +126,7 @@ func findRuns(ctx context.Context, e *docker.Engine, filter string) (map[string]
 			return nil, err
 		}
 		for _, o := range found {
-			of(o.Labels)
+			of(o)
 		}
 	}
 	delete(runs, "")

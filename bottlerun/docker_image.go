@@ -71,7 +71,11 @@ func partsImage(ctx context.Context, e *docker.Engine) (string, error) {
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(writeImage(w, data)) }()
 	defer r.Close()
-	_, err = e.Output(ctx, r, "import", "--change", "USER "+partUserText, "-", image)
+	args := []string{"import", "--change", "USER " + partUserText}
+	if e.Podman() {
+		args = append(args, "--quiet") // docker's says nothing, and has no such flag
+	}
+	_, err = e.Output(ctx, r, append(args, "-", image)...)
 	return image, err
 }
 

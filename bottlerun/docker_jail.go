@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"syscall"
 	"time"
@@ -218,18 +217,4 @@ func (d *dock) close() {
 	if err := sweep(ctx, d.engine, d.id, d.keep); err != nil {
 		note(d.env, "%v\nhint: 'bottlerun gc' tries again", err)
 	}
-}
-
-// canaries are what the self-test must not reach: every address of this host,
-// egress-proxy's container on its way out, and node metadata.
-func (d *dock) canaries() (reach []string, done func(), err error) {
-	reach, done, err = sandbox.OpenCanaries()
-	if err != nil {
-		return nil, done, err
-	}
-	out, err := d.address(roleProxy, netOut)
-	if err != nil {
-		return nil, done, err
-	}
-	return append(reach, net.JoinHostPort(out, canaryPort), net.JoinHostPort("169.254.169.254", "80")), done, nil
 }

@@ -39,17 +39,23 @@ var errNoAddress = errors.New("it has no address yet")
 
 // address is that of a container in one of the bottle's networks.
 func (d *dock) address(role, network string) (string, error) {
+	address, _, err := d.addresses(role, network)
+	return address, err
+}
+
+// addresses are the container's and the gateway's.
+func (d *dock) addresses(role, network string) (address, gateway string, err error) {
 	out, err := d.engine.Output(d.ctx, nil, "inspect", "--type", "container", "--format", "{{json .NetworkSettings.Networks}}", d.object(role))
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	var networks map[string]struct{ IPAddress string }
+	var networks map[string]struct{ IPAddress, Gateway string }
 	if err := json.Unmarshal(out, &networks); err != nil {
-		return "", fmt.Errorf("%s: %w", d.object(role), err)
+		return "", "", fmt.Errorf("%s: %w", d.object(role), err)
 	}
-	a := networks[d.object(network)].IPAddress
-	if a == "" {
-		return "", fmt.Errorf("container %s, network %s: %w", d.object(role), d.object(network), errNoAddress)
+	n := networks[d.object(network)]
+	if n.IPAddress == "" {
+		return "", "", fmt.Errorf("container %s, network %s: %w", d.object(role), d.object(network), errNoAddress)
 	}
-	return a, nil
+	return n.IPAddress, n.Gateway, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"bottle/pkg/bottle"
 	"bottle/pkg/cli"
+	"bottle/pkg/docker"
 	"bottle/pkg/mirror"
 	"bottle/pkg/route"
 	"bottle/pkg/sandbox"
@@ -123,6 +124,9 @@ func (p *plan) findDocker(o options) error {
 		if n != "" {
 			p.network = n
 		}
+	}
+	if p.bridged() && docker.Open(p.getenv, "").Podman() {
+		return cli.Refusedf("network bridge: podman's name server and its gateway can be reached from an internal network; wanted none with podman")
 	}
 	return nil
 }

@@ -91,7 +91,11 @@ type dockside struct {
 
 func newDockside(t *testing.T, more string) *dockside {
 	t.Helper()
-	e := dockertest.Engine(t)
+	return newDocksideOn(t, dockertest.Engine(t), more)
+}
+
+func newDocksideOn(t *testing.T, e *docker.Engine, more string) *dockside {
+	t.Helper()
 	d := &dockside{t: t, e: e, name: dockertest.Name("dock")}
 	home := t.TempDir()
 	d.operator = &operator{t: t, uid: os.Geteuid(), home: home, work: filepath.Join(home, "project"), manifest: filepath.Join(home, "bottle.yaml"),
@@ -123,11 +127,11 @@ func (d *dockside) left() string {
 	d.t.Helper()
 	var s []string
 	for _, kind := range [][]string{{"ps", "-a", "--format", "{{.Names}}"}, {"network", "ls", "--format", "{{.Name}}"}, {"volume", "ls", "--format", "{{.Name}}"}} {
-		out, code := dockerCLI(d.t, append(kind, "--filter", "label=bottle.name="+d.name)...)
-		if code != 0 {
-			d.t.Fatal(out)
+		out, err := d.e.Output(context.Background(), nil, append(kind, "--filter", "label=bottle.name="+d.name)...)
+		if err != nil {
+			d.t.Fatal(err)
 		}
-		s = append(s, strings.Fields(out)...)
+		s = append(s, strings.Fields(string(out))...)
 	}
 	return strings.Join(s, " ")
 }
@@ -138,6 +142,15 @@ func (d *dockside) object(what string) string { return "bottle-" + d.name + "-" 
 func (d *dockside) sail(stdin string, args ...string) result {
 	d.t.Helper()
 	return d.feed(stdin, "bottlerun", append([]string{"run", "-backend", "docker", "-f", d.manifest}, args...)...)
+}
+
+// brought is a file of the workspace.
+func (d *dockside) brought(name string) string {
+	data, err := os.ReadFile(filepath.Join(d.work, name))
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
 }
 
 // berth starts a bottle whose agent is a shell, and puts a world onto its

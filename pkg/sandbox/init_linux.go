@@ -37,6 +37,8 @@ func Stages() {
 		os.Exit(containedMain(os.Args[2:]))
 	case stageConfined:
 		os.Exit(confinedMain(os.Args[2:]))
+	case stageCanary:
+		os.Exit(canaryMain())
 	case stagePart:
 		os.Exit(partMain(os.Args[2:]))
 	}

@@ -5,6 +5,7 @@ const (
 	stageContained = "_contained"
 	stageConfined  = "_confined"
 	stagePart      = "_part"
+	stageCanary    = "_canary"
 )
 
 // InitSocket is where process 1 of a container finds its launcher's relay.
