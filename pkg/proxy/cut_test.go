@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"bottle/pkg/http1"
 
@@ -137,4 +138,24 @@ func TestReloadWaitsForAgent(t *testing.T) {
 	done, none := make(chan bool), table(t, "routes: []")
 	go func() { w.p.SetTable(none); close(done) }()
 	within(t, done, "the end of SetTable")
+}
+
+// A route that ends while its answer runs is cut within a second by the proxy
+// itself; the next request is refused.
+func TestExpiresInFlight(t *testing.T) {
+	w, to, _ := held(t, "", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nevent\r\n", 0)
+	_, port, _ := net.SplitHostPort(to)
+	end := time.Now().Add(1500 * time.Millisecond).UTC()
+	w.routes("routes: [{host: yes.test, ports: [%s], expires: %q}]", port, end.Format(time.RFC3339Nano))
+	get := "GET http://" + to + "/ HTTP/1.1\r\nHost: " + to + "\r\n\r\n"
+	c := w.dial().send(get)
+	r, err := http1.ReadResponse(c.br, "GET", http1.Limits{})
+	if err != nil || r.Status != 200 {
+		t.Fatal(r, err)
+	}
+	_, err = io.Copy(io.Discard, http1.NewBody(c.br, r.ContentLength))
+	if late := time.Since(end); err == nil || late < 0 || late > time.Second {
+		t.Errorf("the stream ended %v after its route, with %v; wanted a cut within a second", late, err)
+	}
+	w.dial().send(get).wantStatus("GET", 403)
 }
