@@ -100,6 +100,9 @@ func dispatch(ctx context.Context, env *Env, usage string, verbs []Verb) error {
 			return err
 		}
 	}
+	if len(env.Args) > 0 && env.Args[0] == "completion" {
+		return completion(env, usage, verbs)
+	}
 	verb, err := choose(env, verbs)
 	if err != nil {
 		return err
