@@ -158,7 +158,7 @@ func TestDockerNoFailedRequest(t *testing.T) {
 	ended := make(chan struct{})
 	for range 4 {
 		go func() {
-			for !applied.Load() || done.Load() < requests {
+			for pace := time.Tick(5 * time.Millisecond); !applied.Load() || done.Load() < requests; <-pace { // the rest is for the engine
 				if err := fetch(client); err != nil && failed.Add(1) < 5 {
 					t.Error(err)
 				}
