@@ -28,6 +28,7 @@ var verbs = []cli.Verb{
 	{Name: "show", Run: show},
 	{Name: "apply", Run: apply},
 	{Name: "add", Run: add},
+	{Name: "save", Run: save},
 	{Name: "edit", Run: edit},
 	{Name: "history", Run: history},
 	{Name: "rollback", Run: rollback},
