@@ -46,7 +46,7 @@ func start(t *testing.T, config string) (addr, log string) {
 	}
 	defer out.Close()
 	cmd := &exec.Cmd{Path: "/proc/self/exe", Args: []string{"pipelock", "run", "--config", path, "--listen", addr}, Stdout: out, Stderr: out,
-		Env: []string{"HOME=" + dir, "STANDIN_HOSTS=named.test=127.0.0.1"}}
+		Env: []string{"HOME=" + dir, "STANDIN_HOSTS=named.test=127.0.0.1", "SSL_CERT_FILE=" + os.Getenv("SSL_CERT_FILE")}}
 	if real := os.Getenv("PIPELOCK"); real != "" {
 		cmd.Path = real
 	}
