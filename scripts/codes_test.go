@@ -66,7 +66,7 @@ func TestTerm(t *testing.T) {
 // TestListAndStop is a bottle's life as ls and stop see it.
 func TestListAndStop(t *testing.T) {
 	asEach(t, func(t *testing.T, op *operator) {
-		if out := op.must("bottlerun", "ls"); out != "" {
+		if out := op.must("bottlerun", "ls"); strings.Contains(out, "\tlocal\t") { // an engine may have bottles of others
 			t.Errorf("ls before: %q", out)
 		}
 		op.start("other")
