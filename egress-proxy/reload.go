@@ -111,6 +111,7 @@ func (t *tableFile) note(table *route.Table, tried string) {
 	defer t.mu.Unlock()
 	t.now.Digest, t.now.Routes, t.now.LoadedAt = table.Digest(), len(table.Routes), time.Now().UTC()
 	t.now.Tried, t.now.Error = tried, ""
+	t.now.EndsAt = table.FirstEnd(t.now.LoadedAt)
 	t.now.Generation++
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"bottle/pkg/bottles"
 	"bottle/pkg/cli"
@@ -19,6 +20,7 @@ type listed struct {
 	Digest     string `json:"digest"`
 	Context    string `json:"context,omitempty"` // of the engine, where the operator named it so
 	Host       string `json:"host,omitempty"`    // where the engine is, if not here
+	EndsIn     string `json:"ends_in,omitempty"` // until the next route ends by itself
 	Error      string `json:"error,omitempty"`   // of the last reload, or why the proxy cannot tell
 }
 
@@ -68,6 +70,9 @@ func look(ctx context.Context, b *bottles.Bottle) listed {
 	if err != nil {
 		s.Error = err.Error()
 	}
+	if s.EndsAt != nil {
+		l.EndsIn = left(*s.EndsAt, time.Now())
+	}
 	l.Routes, l.Generation, l.Digest, l.Error = s.Routes, s.Generation, s.Digest, s.Error
 	return l
 }
@@ -76,7 +81,7 @@ func printListed(env *cli.Env, l listed, asJSON bool) error {
 	if asJSON {
 		return printJSON(env.Stdout, l)
 	}
-	_, err := fmt.Fprintf(env.Stdout, "%s\t%s\t%d\t%d\t%.12s\t%s\n", l.Name, l.Backend, l.Routes, l.Generation, dash(l.Digest), l.where())
+	_, err := fmt.Fprintf(env.Stdout, "%s\t%s\t%d\t%d\t%.12s\t%s\t%s\n", l.Name, l.Backend, l.Routes, l.Generation, dash(l.Digest), l.where(), dash(l.EndsIn))
 	return err
 }
 

@@ -24,6 +24,9 @@ type Status struct {
 	Tried      string    `json:"tried"`           // SHA-256 of the bytes that were read last, in hexadecimal; "" when none were
 	Error      string    `json:"error,omitempty"` // why the last reload was refused; the old table serves on
 
+	// EndsAt is when the first of the table's routes ends that had not ended when
+	// it was taken up; nil when none does.
+	EndsAt *time.Time `json:"ends_at,omitempty"`
 	// Uses is how often each route with max_uses was used, by its host. It is
 	// brought up to date within a second after a use.
 	Uses map[string]int64 `json:"uses,omitempty"`

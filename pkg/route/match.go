@@ -121,6 +121,22 @@ func (r *Route) Expired(now time.Time) bool {
 	return !r.Expires.IsZero() && !now.Before(r.Expires)
 }
 
+// FirstEnd is when the first route of t expires that has not by now; nil when none
+// does.
+func (t *Table) FirstEnd(now time.Time) *time.Time {
+	var first *time.Time
+	for i := range t.Routes {
+		if r := &t.Routes[i]; !r.Expires.IsZero() && !r.Expired(now) && (first == nil || r.Expires.Before(*first)) {
+			first = &r.Expires
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	at := *first // and not a place in the table, which would stay for it
+	return &at
+}
+
 // Ended tells whether r has expired at the time now, or is used up after uses, as
 // Query has them.
 func (r *Route) Ended(now time.Time, uses map[string]int64) bool {

@@ -45,6 +45,16 @@ func answer(table *Table, method, url string) string {
 	return d.Code
 }
 
+func TestFirstEnd(t *testing.T) {
+	table := mustParse(t, `routes: [{host: a.example}, {host: b.example, expires: 2031-01-01T00:00:00Z}, {host: c.example, expires: 2030-06-01T00:00:00Z}, {host: d.example, expires: 2029-01-01T00:00:00Z}]`)
+	if end := table.FirstEnd(scriptNow); end == nil || end.Format(time.RFC3339) != "2030-06-01T00:00:00Z" {
+		t.Errorf("%v", end)
+	}
+	if end := table.FirstEnd(scriptNow.AddDate(2, 0, 0)); end != nil {
+		t.Errorf("%v; wanted none", end)
+	}
+}
+
 // A used-up route says so, but only to what it would let through.
 func TestMatchUsedUp(t *testing.T) {
 	table := mustParse(t, `routes: [{host: a.example, path_allowlist: [/x], max_uses: 2}, {host: "*.b.example", max_uses: 1}]`)
