@@ -36,6 +36,9 @@ const ReasonHeader = "X-Egress-Proxy-Reason"
 // tool is what an agent calls to ask for a route.
 const tool = "egress-proxy-block"
 
+// pipelockTool is what an agent calls when the second proxy refuses a host.
+const pipelockTool = "pipelock-block"
+
 // block answers a request that the table refuses.
 func (x *exchange) block(d route.Decision) {
 	x.route = d.Route
@@ -107,7 +110,12 @@ func (x *exchange) fault(status int, code, why string) {
 		x.access.Verdict = "error"
 	}
 	p := problem{Code: code, Detail: why, Host: x.dest.host, Path: x.dest.path, Method: x.method}
-	x.answer(status, code, why, "egress-proxy: "+why+"\n", p)
+	text := "egress-proxy: " + why + "\n"
+	if code == codeChain {
+		p.Tool = pipelockTool
+		text += fmt.Sprintf("If it refuses the host, call the MCP tool %s with host %q and a justification. If it refuses what is sent, send something else.\n", pipelockTool, x.dest.host)
+	}
+	x.answer(status, code, why, text, p)
 }
 
 // problem is a refusal for programs (RFC 9457).
