@@ -181,6 +181,12 @@ func (d *dockside) world() {
 // sink removes the world, which holds the bottle's network.
 func (d *dockside) sink() { dockerCLI(d.t, "rm", "-f", d.object("world")) }
 
+// got waits until the world has said what it was sent.
+func (d *dockside) got(text string) {
+	d.t.Helper()
+	await(d.t, "the world to say: "+text, func() bool { return strings.Contains(d.worldLog(), text) })
+}
+
 func (d *dockside) worldLog() string {
 	out, _ := dockerCLI(d.t, "logs", d.object("world"))
 	return out

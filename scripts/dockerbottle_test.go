@@ -9,29 +9,38 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"bottle/pkg/docker/dockertest"
 )
 
 // TestDockerBottle is the main job in containers, in both networks: refused,
 // proposed, approved, through, with a credential that the agent never sees.
 func TestDockerBottle(t *testing.T) {
-	for _, network := range []string{"none", "bridge"} {
-		t.Run(network, func(t *testing.T) {
-			d := newDockside(t, "")
+	for _, way := range [][2]string{{"none", ""}, {"bridge", ""}, {"none", "pipelock"}, {"bridge", "pipelock"}} {
+		network := way[0]
+		t.Run(network+way[1], func(t *testing.T) {
+			more := ""
+			if way[1] != "" {
+				more = "pipelock: {image: \"" + lockImage(t, dockertest.Engine(t)) + "\"}\n"
+			}
+			d := newDockside(t, more)
 			b := d.berth("-network", network)
 			defer d.sink()
 			if status, _, body := b.get("https://allowed.test/"); status != 200 || body != "hello from allowed.test\n" {
 				t.Errorf("an allowed host: %d %s", status, body)
 			}
-			if status, _, _ := b.get("https://start.test/"); status != 200 || !strings.Contains(d.worldLog(), "start.test got Bearer a-credential-at-the-start") {
-				t.Errorf("a credential of the manifest: %d %s", status, d.worldLog())
+			if status, _, _ := b.get("https://start.test/"); status != 200 {
+				t.Errorf("a credential of the manifest: %d", status)
 			}
+			d.got("start.test got Bearer a-credential-at-the-start")
 			if status, code, body := b.get("https://credential.test/me"); status != 403 || code != "host-not-allowed" {
 				t.Errorf("another host: %d %s %s", status, code, body)
 			}
 			approveInDocker(t, d, b)
-			if status, _, _ := b.get("https://credential.test/me"); status != 200 || !strings.Contains(d.worldLog(), "credential.test got Bearer a-credential-of-e2e") {
-				t.Errorf("approved: %d %s", status, d.worldLog())
+			if status, _, _ := b.get("https://credential.test/me"); status != 200 {
+				t.Errorf("approved: %d", status)
 			}
+			d.got("credential.test got Bearer a-credential-of-e2e")
 			nothingElse(t, d, b)
 			noSecret(t, d, b)
 			if out, code := b.sh("id -u; id -un; pwd; echo $HOME; cat /etc/ssl/certs/ca-certificates.crt | head -1"); code != 0 || !strings.HasPrefix(out, "1000\nagent\n/work/"+d.name+"\n/home/agent\n") || strings.Contains(out, "of the image") {
@@ -43,23 +52,12 @@ func TestDockerBottle(t *testing.T) {
 	}
 }
 
-// approveInDocker has the agent propose, and does what an approval does.
+// approveInDocker has the agent propose, and the operator approve.
 func approveInDocker(t *testing.T, d *dockside, b *bottle) {
 	t.Helper()
-	super := []string{"exec", d.object("superviser"), "/bin/superviser"}
-	mark := b.send(strings.ReplaceAll(propose, "ARGUMENTS", wantsCredential))
-	var id string
-	await(t, "a proposal", func() bool {
-		out, _ := dockerCLI(t, append(super, "list", "-queue", "/bottle/queue")...)
-		id, _, _ = strings.Cut(out, "\t")
-		return id != ""
-	})
-	if r := d.feed(`{"host":"credential.test","path_allowlist":["/me"],"auth":{"scheme":"Bearer","token_ref":"E2E_TOKEN"}}`, "routesctl", "add", "-bottle", d.name); r.code != 0 {
-		t.Fatal(r)
-	}
-	if out, code := dockerCLI(t, append(super, "decide", "-queue", "/bottle/queue", "-approve", id)...); code != 0 {
-		t.Fatal(out)
-	}
+	id, mark := b.proposed(wantsCredential)
+	d.must("superviser", "show", "-bottle", d.name, id)
+	d.must("superviser", "approve", "-bottle", d.name, id)
 	if out, code := b.result(mark); code != 0 || !strings.Contains(out, "approved: credential.test is live") {
 		t.Errorf("the agent is told: exit %d %s", code, out)
 	}

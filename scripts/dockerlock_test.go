@@ -91,7 +91,7 @@ func lockImage(t *testing.T, e *docker.Engine) string {
 	must(t, err)
 	must(t, w.Close())
 	image := dockertest.Name("bottle-test-pipelock") + ":1"
-	_, err = e.Output(t.Context(), &b, "import", "-c", `ENTRYPOINT ["/pipelock"]`, "-", image)
+	_, err = e.Output(t.Context(), &b, "import", "-c", `ENTRYPOINT ["/pipelock"]`, "-c", "ENV STANDIN_HOSTS=system", "-", image)
 	must(t, err)
 	t.Cleanup(func() {
 		if _, err := e.Output(context.Background(), nil, "rmi", "-f", image); err != nil {

@@ -1,7 +1,7 @@
 // Package standin is a pipelock for tests: a program with the command line,
 // configuration, answers, log lines and reload of the real one as far as the
 // toolkit meets them, so that tests need no other project's code. Its resolver
-// is a table (the environment variable STANDIN_HOSTS, "name=address,…"), and its
+// is a table (the environment variable STANDIN_HOSTS, "name=address,…"; "system" for the system's), and its
 // scanning knows two kinds of secret. Tests alone import it.
 package standin
 

@@ -2,6 +2,7 @@ package standin
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -45,6 +46,12 @@ func (s *server) examine(c *config, host, port string) (string, *block) {
 		at, ok := s.hosts[strings.ToLower(strings.TrimSuffix(host, "."))]
 		if addr = at.Addr(); at.Port() != 0 {
 			port = strconv.Itoa(int(at.Port()))
+		}
+		if !ok && s.resolves {
+			found, err := net.DefaultResolver.LookupNetIP(context.Background(), "ip4", host)
+			if ok = err == nil && len(found) > 0; ok {
+				addr = found[0].Unmap()
+			}
 		}
 		if !ok {
 			return "", &block{403, "ssrf", "SSRF check failed: DNS resolution error for " + host + ": no such host"}

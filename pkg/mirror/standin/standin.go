@@ -87,7 +87,7 @@ func run(path, listen string) error {
 	if listen == "" {
 		listen = c.FetchProxy.Listen
 	}
-	s := &server{path: path, stdout: os.Stdout, stderr: os.Stderr, hosts: hostTable(os.Getenv("STANDIN_HOSTS"))}
+	s := &server{path: path, stdout: os.Stdout, stderr: os.Stderr, hosts: hostTable(os.Getenv("STANDIN_HOSTS")), resolves: os.Getenv("STANDIN_HOSTS") == "system"}
 	s.authority.Store(authority)
 	s.config.Store(c)
 	// The line comes before the listener, as it does there: it is no readiness.
@@ -116,6 +116,7 @@ type server struct {
 	path           string
 	stdout, stderr io.Writer
 	hosts          map[string]netip.AddrPort
+	resolves       bool // by the system what is not in hosts
 	config         atomic.Pointer[config]
 	authority      atomic.Pointer[ca.Authority] // nil without interception
 	logMu          sync.Mutex
