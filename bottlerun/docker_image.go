@@ -61,7 +61,7 @@ func partsImage(ctx context.Context, e *docker.Engine) (string, error) {
 		return "", err
 	}
 	image := "bottle-parts:" + hash
-	if _, err := e.Output(ctx, nil, "image", "inspect", "--format", "{{json .Id}}", image); err == nil {
+	if _, err := e.Output(ctx, nil, "image", "inspect", "--format", "{{json .}}", image); err == nil {
 		return image, nil
 	} else if said := (*docker.Error)(nil); !errors.As(err, &said) {
 		return "", err

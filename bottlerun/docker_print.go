@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"bottle/pkg/cli"
 	"bottle/pkg/sandbox"
 )
@@ -22,6 +24,7 @@ func (p *plan) printDocker(env *cli.Env, line func(string, ...string)) error {
 	if d.bridged() {
 		d.proxyA = "ADDRESS:" + proxyPort
 	}
+	d.record.Started = time.Now()
 	d.askUser()
 	vars, err := d.agentVariables()
 	if err != nil {

@@ -56,6 +56,7 @@ func agentImage(t *testing.T, e *docker.Engine) string {
 	atEnd.Lock()
 	defer atEnd.Unlock()
 	atEnd.list = append(atEnd.list, func() { e.Output(context.Background(), nil, "rmi", "-f", image) })
+	atEnd.list = append(atEnd.list, func() { dropParts(e) })
 	return image
 }
 
@@ -231,4 +232,16 @@ func dockerCLI(t *testing.T, args ...string) (string, int) {
 		t.Fatalf("docker %q: %v\n%s", args, err, out)
 	}
 	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// dropParts removes the image of the parts of this build, which bottlerun has made.
+func dropParts(e *docker.Engine) {
+	images := exec.Command(filepath.Join(base, "bin", "bottlerun"), "images")
+	images.Env = append(os.Environ(), e.Env...)
+	if e.Podman() {
+		images.Env = append(images.Env, "BOTTLE_DOCKER="+e.Program)
+	}
+	if out, err := images.Output(); err == nil {
+		e.Output(context.Background(), nil, "rmi", strings.TrimSpace(string(out)))
+	}
 }
