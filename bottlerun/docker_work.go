@@ -31,6 +31,10 @@ const (
 	maxBack = 32 << 30
 )
 
+// maxHeldLines bounds what is said of it: a repository that an agent made is
+// hundreds of files.
+const maxHeldLines = 20
+
 // heldDir is where what was held back is kept, below the bottle's folder.
 const heldDir = "held"
 
@@ -172,7 +176,11 @@ func (d *dock) bringBack() error {
 		d.keep = true
 		return fmt.Errorf("the workspace was not brought back whole: %w\nhint: what the agent left is on volume %s; 'bottlerun gc' keeps it as a file", err, d.object(volWork))
 	}
-	for _, h := range report.Held {
+	for i, h := range report.Held {
+		if i == maxHeldLines {
+			note(d.env, "held back: %d more; what has bytes is in %s", len(report.Held)-i, d.dir.In(heldDir, d.id))
+			break
+		}
 		line := fmt.Sprintf("held back: %s (%s): %s", escape.Text(h.Path, 0), escape.Text(h.What, 0), h.Why)
 		if h.Kept != "" {
 			line += "; it is in " + escape.Text(h.Kept, 0)
