@@ -108,9 +108,10 @@ type container struct {
 	command []string // an absolute path, and arguments
 }
 
-// hardening is every container's.
+// hardening is every container's. An image's own health check would run beside the
+// agent without our filter.
 var hardening = []string{"--interactive", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--ipc", "private",
-	"--pull", "never"}
+	"--pull", "never", "--no-healthcheck"}
 
 // partHardening is that of our own parts and of pipelock.
 var partHardening = []string{"--read-only", "--pids-limit", "256"}

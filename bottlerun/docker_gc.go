@@ -35,7 +35,8 @@ func sweep(ctx context.Context, e *docker.Engine, id string, keep bool) error {
 	agent := func(name string) bool { return strings.HasSuffix(name, "-"+roleAgent) }
 	for _, group := range [][]string{slices.DeleteFunc(slices.Clone(ids), func(n string) bool { return !agent(n) }), slices.DeleteFunc(ids, agent)} {
 		if len(group) > 0 {
-			_, err := e.Output(ctx, nil, append([]string{"rm", "--force"}, group...)...)
+			// With volumes: an image may have some without a name.
+			_, err := e.Output(ctx, nil, append([]string{"rm", "--force", "--volumes"}, group...)...)
 			faults = append(faults, err)
 		}
 	}

@@ -50,7 +50,7 @@ func agentImage(t *testing.T, e *docker.Engine) string {
 	must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "home/build/", Mode: 0o755, Uid: 4321, Gid: 4322}))
 	must(t, w.Close())
 	image := dockertest.Name("bottle-agent") + ":1"
-	_, err := e.Output(t.Context(), &b, "import", "--change", `CMD ["/bin/sh","-c","echo of the image; id -u"]`, "-", image)
+	_, err := e.Output(t.Context(), &b, "import", "--change", `CMD ["/bin/sh","-c","echo of the image; id -u"]`, "--change", "VOLUME /data", "-", image)
 	must(t, err)
 	partsImages[key] = image
 	atEnd.Lock()

@@ -193,11 +193,15 @@ func TestDockerExits(t *testing.T) {
 		t.Errorf("ls: %s", out)
 	}
 	_ = mark
+	volume, _ := dockerCLI(t, "inspect", "--format", `{{range .Mounts}}{{if eq .Destination "/data"}}{{.Name}}{{end}}{{end}}`, d.object("agent"))
 	d.must("bottlerun", "stop", d.name)
 	if code := b.exit(); code != 143 {
 		t.Errorf("stopped: exit %d\n%s", code, b.notes.String())
 	}
 	d.want(1, "no bottle", "bottlerun", "stop", d.name)
+	if out, code := dockerCLI(t, "volume", "inspect", strings.TrimSpace(volume)); code != 1 || !strings.Contains(out, "o such volume") {
+		t.Errorf("the image's own volume %q: exit %d %s", volume, code, out)
+	}
 }
 
 // TestDockerKilled: a launcher that is killed, at any time, leaves nothing that gc
