@@ -68,14 +68,13 @@ func nothingElse(t *testing.T, d *dockside, b *bottle) {
 	t.Helper()
 	targets := append(hostPorts(t), "169.254.169.254:80", d.address(d.object("world"))+":443", "192.0.2.1:80")
 	var script strings.Builder
+	script.WriteString(`try() { t=$(curl -s -m 2 --noproxy '*' -o /dev/null -w '%{time_connect}' "$1"); [ "$t" = 0.000000 ] || echo "reached $1"; }` + "\n")
 	for _, a := range targets {
-		fmt.Fprintf(&script, "curl -s -m 2 --noproxy '*' telnet://%s </dev/null; [ $? = 7 -o $? = 28 ] || echo reached %s\n", a, a)
+		fmt.Fprintf(&script, "try http://%s/ &\n", a)
 	}
-	script.WriteString("curl -s -m 5 --noproxy '*' http://example.com/; [ $? = 6 -o $? = 28 ] || echo resolved\n")
-	// curl's code is lost by the test itself: keep it.
-	text := strings.ReplaceAll(script.String(), "; [ $? = 7 -o $? = 28 ]", "; c=$?; [ $c = 7 -o $c = 28 ]")
-	text = strings.ReplaceAll(text, "; [ $? = 6 -o $? = 28 ]", "; c=$?; [ $c = 6 -o $c = 28 ]")
-	if out, _ := b.sh(text); strings.Contains(out, "reached") || strings.Contains(out, "resolved") {
+	script.WriteString("try $http_proxy/ &\n") // which shows that it would be told
+	script.WriteString("{ curl -s -m 5 --noproxy '*' http://example.com/; c=$?; [ $c = 6 -o $c = 28 ] || echo resolved; } &\nwait")
+	if out, _ := b.sh(script.String()); strings.Count(out, "reached") != 1 || !strings.Contains(out, ":9099/\n") || strings.Contains(out, "resolved") {
 		t.Errorf("from the agent:\n%s", out)
 	}
 	if out, _ := b.sh("grep -E '^Cap(Eff|Bnd)|NoNewPrivs|Seccomp_filters' /proc/self/status"); !strings.Contains(out, "CapEff:\t0000000000000000") || !strings.Contains(out, "CapBnd:\t0000000000000000") || !strings.Contains(out, "NoNewPrivs:\t1") || !strings.Contains(out, "Seccomp_filters:\t2") {
