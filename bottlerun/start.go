@@ -322,6 +322,9 @@ func (r *running) takeDown() {
 	if r.jail != nil {
 		r.jail.close()
 	}
+	for _, p := range r.parts { // all at once: with the agent gone none needs another
+		p.cmd.Process.Signal(syscall.SIGTERM)
+	}
 	for i := len(r.parts) - 1; i >= 0; i-- {
 		r.parts[i].stop()
 	}
