@@ -61,7 +61,7 @@ func initVerb(_ context.Context, env *cli.Env) error {
 func writeNew(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return cli.Refusedf("%s is there already, and is left as it is\nhint: remove it first, or change it by hand; 'bottlerun doctor -fix' adds what tools lack", path)
+		return cli.Refusedf("%s is there already, and is left as it is\nhint: remove it first, or change it by hand", path)
 	}
 	if err != nil {
 		return err
