@@ -139,7 +139,7 @@ func TestSecondEngine(t *testing.T) {
 	}
 	op.must("routesctl", "rollback", "-bottle", b.slug)
 	b.served("allowed.test", "new.test")
-	if out := op.must("routesctl", "list"); !strings.HasPrefix(out, b.slug+"\tdocker\t2\t") || !strings.HasSuffix(out, "\t"+host+"\n") {
+	if out := op.must("routesctl", "list"); !strings.HasPrefix(out, b.slug+"\tdocker\t2\t") || !strings.HasSuffix(out, "\t"+host+"\t-\n") {
 		t.Errorf("list: %q", out)
 	}
 	contexts(t, b, host)
@@ -162,7 +162,7 @@ func contexts(t *testing.T, b *box, host string) {
 	}
 	op.must("routesctl", "apply", "-bottle", b.slug, "-context", "far", op.file("next.yaml", table("allowed.test")))
 	r := op.run("routesctl", "list", "-all-contexts")
-	if r.code != 0 || !strings.Contains(r.out, b.slug+"\tdocker\t1\t") || !strings.Contains(r.out, "\tfar\n") || !strings.Contains(r.errors, "(context off) cannot be reached") {
+	if r.code != 0 || !strings.Contains(r.out, b.slug+"\tdocker\t1\t") || !strings.Contains(r.out, "\tfar\t-\n") || !strings.Contains(r.errors, "(context off) cannot be reached") {
 		t.Errorf("list: %v", r)
 	}
 	op.want(3, "(context off) cannot be reached", "routesctl", "show", "-bottle", b.slug, "-context", "off")
