@@ -114,6 +114,25 @@ func TestDesignHasArrows(t *testing.T) {
 	}
 }
 
+// TestDesignHasFiles: its tables name every file that pkg/state knows.
+func TestDesignHasFiles(t *testing.T) {
+	_, tables, _ := strings.Cut(read(t, "DESIGN.md"), "\n## Files and signals\n")
+	tables, _, _ = strings.Cut(tables, "\n## ")
+	files := regexp.MustCompile(`d\.In\((?:"[^"]+", )?"([^"]+)"\)`).FindAllStringSubmatch(read(t, "pkg/state/dir.go"), -1)
+	if len(files) < 15 {
+		t.Fatalf("pkg/state/dir.go names only %q", files)
+	}
+	for _, m := range files {
+		name := m[1]
+		if _, ending, ok := strings.Cut(name, "routes.yaml"); ok && ending != "" {
+			name = ending
+		}
+		if !strings.Contains(tables, name) {
+			t.Errorf("DESIGN.md's tables lack %s", m[1])
+		}
+	}
+}
+
 // TestUsageTellsCodes: every section of a usage ends with its exit codes.
 func TestUsageTellsCodes(t *testing.T) {
 	for _, p := range programs {
