@@ -75,6 +75,10 @@ func (h *hashing) hex() string { return hex.EncodeToString(h.sum.Sum(nil)) }
 // within reports whether path is dir or lies below it. Case is not told apart:
 // some file systems do not.
 func within(path, dir string) bool {
-	path, dir = strings.ToLower(path), strings.ToLower(dir)
+	path, dir = folded(path), folded(dir)
 	return path == dir || strings.HasPrefix(path, dir+"/")
 }
+
+// folded is s without case. The upper case comes first: two small letters may
+// have one capital, as the long s and s.
+func folded(s string) string { return strings.ToLower(strings.ToUpper(s)) }

@@ -301,7 +301,29 @@ func TestPackRefuses(t *testing.T) {
 	if _, err := OpenFolder(filepath.Join(tr.dir, "none")); !os.IsNotExist(err) {
 		t.Errorf("got %v", err)
 	}
+	if !within(".vſcode/x", ".vscode") {
+		t.Error("another spelling of a protected path, where case is not told apart")
+	}
 	if within("ab", "a") || !within("A/b", "a") || !within("a", "A") {
 		t.Error("within")
 	}
+}
+
+// TestNames: a name is bytes. One that is not UTF-8 comes back like others.
+func TestNames(t *testing.T) {
+	const name = "caf\xe9"
+	tr := newTrip(t, map[string]string{name: "old"})
+	in := tar.NewReader(bytes.NewReader(tr.out))
+	for {
+		h, err := in.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Name == "w/"+name {
+			break
+		}
+	}
+	tr.file(name, "new")
+	tr.back()
+	tr.want(name, "new")
 }

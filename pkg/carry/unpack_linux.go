@@ -87,7 +87,8 @@ func below(entry, name string) (string, error) {
 		return ".", nil
 	}
 	rel, ok := strings.CutPrefix(clean, name+"/")
-	if !ok || !fs.ValidPath(rel) || strings.ContainsRune(rel, 0) {
+	// Not fs.ValidPath, which wants UTF-8: a workspace may have other names.
+	if !ok || !filepath.IsLocal(rel) || strings.ContainsRune(rel, 0) {
 		return "", fmt.Errorf("entry %q; wanted one below %s", entry, name)
 	}
 	return rel, nil
