@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"bottle/pkg/bottles"
 	"bottle/pkg/cli"
 	"bottle/pkg/docker"
 	"bottle/pkg/sandbox"
@@ -25,11 +26,16 @@ import (
 // volumes, which the containers hold. With keep the agent's container and its
 // workspace stay.
 func sweep(ctx context.Context, e *docker.Engine, id string, keep bool) error {
-	out, err := e.Output(ctx, nil, "ps", "--all", "--format", "{{.Names}}", "--filter", "label="+labelID+"="+id)
+	list, err := e.Containers(ctx, labelID+"="+id)
 	if err != nil {
 		return err
 	}
-	ids := slices.DeleteFunc(strings.Fields(string(out)), func(name string) bool { return keep && strings.HasSuffix(name, "-"+roleAgent) })
+	var ids []string
+	for _, c := range list {
+		if bottles.Genuine(c) && !(keep && c.Labels[labelRole] == roleAgent) {
+			ids = append(ids, c.Name)
+		}
+	}
 	var faults []error
 	// The agent's first: podman removes no container whose network another one has.
 	agent := func(name string) bool { return strings.HasSuffix(name, "-"+roleAgent) }
@@ -118,6 +124,9 @@ func findRuns(ctx context.Context, e *docker.Engine, filter string) (map[string]
 		return nil, err
 	}
 	for _, c := range list {
+		if !bottles.Genuine(c) {
+			continue // of an image that has such labels
+		}
 		r := of(c.Labels)
 		r.containers = append(r.containers, c)
 	}

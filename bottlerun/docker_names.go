@@ -90,7 +90,8 @@ func runLabels(slug, id string) map[string]string {
 // agentLabels are those that only the agent's container has.
 func (d *dock) agentLabels() map[string]string {
 	text, _ := json.Marshal(d.command)
-	labels := map[string]string{labelWorkspace: d.plan.work, labelStarted: d.record.Started.Format(time.RFC3339), labelCommand: string(text)}
+	labels := map[string]string{labelWorkspace: d.plan.work, labelStarted: d.record.Started.Format(time.RFC3339), labelCommand: string(text),
+		labelCopied: ""} // in the place of the image's, if it has one
 	if !d.bind {
 		labels[labelCopied] = "true"
 	}

@@ -188,12 +188,22 @@ func labelled(ctx context.Context, e *docker.Engine, dir state.Dir) (*Bottle, er
 	return &b, dir.MakeOperator()
 }
 
+// Genuine reports whether the container is a bottle's own: it has the name that
+// its labels say. A container inherits labels from its image, which anybody may
+// have written, also those that a build runs in; a name is there but once.
+func Genuine(c docker.Container) bool {
+	return c.Labels[LabelRole] != "" && c.Name == ContainerName(c.Labels[LabelName], c.Labels[LabelRole])
+}
+
 // group makes bottles of containers that have the name of dir, the one that runs
 // and was started last first.
 func group(e *docker.Engine, dir state.Dir, containers []docker.Container) []Bottle {
 	byID := map[string]*Bottle{}
 	var ids []string
 	for _, c := range containers {
+		if !Genuine(c) {
+			continue
+		}
 		id, role := c.Labels[LabelID], c.Labels[LabelRole]
 		b := byID[id]
 		if b == nil {
@@ -201,9 +211,7 @@ func group(e *docker.Engine, dir state.Dir, containers []docker.Container) []Bot
 			byID[id] = b
 			ids = append(ids, id)
 		}
-		if _, there := b.Containers[role]; !there || c.Name == ContainerName(b.Name, role) {
-			b.Containers[role] = c
-		}
+		b.Containers[role] = c
 	}
 	var list []Bottle
 	for _, id := range ids {

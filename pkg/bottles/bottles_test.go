@@ -62,6 +62,12 @@ func TestDocker(t *testing.T) {
 	if err != nil || b.Backend != Docker || b.ID != id || !b.Running() || b.Record.Name != "" {
 		t.Fatalf("by its labels: %+v, %v", b, err)
 	}
+	// One that has the labels from its image, and runs.
+	dockertest.Container(t, e, dockertest.Image(t, e), dockertest.Name("other"),
+		"--label", LabelName+"="+slug, "--label", LabelID+"="+slug+"-00000000", "--label", LabelRole+"=egress-proxy")
+	if b, err = Find(t.Context(), getenv, "", slug); err != nil || b.ID != id {
+		t.Fatalf("beside another's labels: %+v, %v", b, err)
+	}
 	if part, err := b.Part("egress-proxy"); err != nil || len(part) != 64 {
 		t.Errorf("the proxy: %q, %v", part, err)
 	}
