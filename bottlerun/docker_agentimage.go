@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -28,6 +30,7 @@ type agentImage struct {
 	env        []string
 	entrypoint []string
 	command    []string
+	volumes    []string // where the image wants some
 }
 
 // findAgentImage builds the image, if the manifest has a Dockerfile, and looks at it.
@@ -39,6 +42,9 @@ func (d *dock) findAgentImage() (err error) {
 		}
 	}
 	d.agent, err = inspectImage(d.ctx, d.engine, name)
+	if err == nil {
+		err = d.agent.checkVolumes()
+	}
 	if err == nil && len(d.command) == 0 {
 		d.command = append(slices.Clone(d.agent.entrypoint), d.agent.command...)
 		if len(d.command) == 0 {
@@ -97,11 +103,48 @@ func inspectImage(ctx context.Context, e *docker.Engine, name string) (agentImag
 	var c struct {
 		User                 string
 		Env, Entrypoint, Cmd []string
+		Volumes              map[string]struct{}
 	}
 	if err := json.Unmarshal(out, &c); err != nil {
 		return agentImage{}, fmt.Errorf("image %s: %w", name, err)
 	}
-	return agentImage{name: name, user: c.User, env: c.Env, entrypoint: c.Entrypoint, command: c.Cmd}, nil
+	return agentImage{name: name, user: c.User, env: c.Env, entrypoint: c.Entrypoint, command: c.Cmd,
+		volumes: slices.Sorted(maps.Keys(c.Volumes))}, nil
+}
+
+// checkVolumes refuses an image with a volume in a place of the bottle's own: the
+// engine fills it from the image, and process 1 would be the image's program.
+func (i agentImage) checkVolumes() error {
+	for _, v := range i.volumes {
+		at := path.Clean("/" + v)
+		for _, own := range []string{sandbox.RunDir, workRoot, "/proc"} {
+			if at == own || strings.HasPrefix(at, own+"/") {
+				return cli.Refusedf("image %s has a volume at %q, where the bottle's own %s is; wanted one without\nhint: remove that VOLUME from its Dockerfile", i.name, v, own)
+			}
+		}
+	}
+	return nil
+}
+
+// checkLinks refuses a volume that links in the image lead elsewhere, since that
+// may be there too. The agent's container is made and does not run.
+func (d *dock) checkLinks() error {
+	for _, v := range d.agent.volumes {
+		at := path.Clean("/" + v)
+		for _, p := range append(parents(at[1:]), at[1:]) {
+			kind, err := d.engine.Kind(d.ctx, d.object(roleAgent), "/"+p)
+			if errors.Is(err, fs.ErrNotExist) {
+				break // the engine makes it
+			}
+			if err != nil {
+				return fmt.Errorf("the image's volume %q: %w", v, err)
+			}
+			if kind == fs.ModeSymlink {
+				return cli.Refusedf("image %s has a volume at %q, and /%s there is a link; wanted a volume's place without links\nhint: name what it leads to in the Dockerfile's VOLUME", d.agent.name, v, p)
+			}
+		}
+	}
+	return nil
 }
 
 // buildImage builds the manifest's Dockerfile; the context is its folder. What
@@ -164,10 +207,10 @@ func (d *dock) askUser() {
 	if d.bind {
 		name, group = strconv.Itoa(d.owner.uid), strconv.Itoa(d.owner.gid)
 	}
-	if name == "" || name == "root" || name == "0" {
-		name, group = strconv.Itoa(defaultUser), ""
-	}
 	uid, err := strconv.Atoi(name)
+	if name == "" || name == "root" || err == nil && uid <= 0 { // 00 is root too
+		uid, group, err = defaultUser, "", nil
+	}
 	if err != nil {
 		d.user = agentUser{asked: d.agent.user}
 		return

@@ -110,6 +110,9 @@ func (d *dock) makeAgent() error {
 	if err := d.create(d.agentContainer(env)); err != nil {
 		return err
 	}
+	if err := d.checkLinks(); err != nil {
+		return err
+	}
 	passwd, err := d.findUser()
 	if err != nil {
 		return err

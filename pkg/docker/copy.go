@@ -156,3 +156,29 @@ func (e *Engine) File(ctx context.Context, container, file string, limit int64) 
 	}
 	return entries[0].Data, nil
 }
+
+// errEnough ends a copy of which the beginning is all that was wanted.
+var errEnough = errors.New("enough")
+
+// Kind is the type of what is at a path of a container: a link is one, but for
+// podman, which follows it. What is not there is fs.ErrNotExist.
+func (e *Engine) Kind(ctx context.Context, container, file string) (kind fs.FileMode, err error) {
+	if err := validPlace(container, file); err != nil {
+		return 0, err
+	}
+	err = e.stream(ctx, nil, func(r io.Reader) error {
+		h, err := tar.NewReader(r).Next()
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return err
+		}
+		kind = h.FileInfo().Mode().Type()
+		return errEnough
+	}, "cp", container+":"+file, "-")
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return kind, err
+}

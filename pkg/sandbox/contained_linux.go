@@ -42,6 +42,9 @@ func containedMain(command []string) int {
 		err = p.awaitGo()
 	}
 	if err == nil {
+		err = refuseRoot()
+	}
+	if err == nil {
 		awaitSize()
 		err = p.startContained(command)
 	}
@@ -110,13 +113,22 @@ func confinedMain(command []string) int {
 	if len(command) == 0 {
 		return cannot(errors.New("no command"))
 	}
-	if err := confineContained(); err != nil {
+	if err := errors.Join(refuseRoot(), confineContained()); err != nil {
 		return cannot(err)
 	}
 	if err := selfTestConfined(); err != nil {
 		return cannot(err)
 	}
 	return become(agentSpec{Args: command, Env: os.Environ()}, "hint: the command is looked for in the agent's image and the workspace")
+}
+
+// refuseRoot: the engine looks names up in the container's own /etc/passwd, which
+// it may read otherwise than the launcher, and again for each command.
+func refuseRoot() error {
+	if os.Geteuid() == 0 {
+		return errors.New("the agent's user is root in its container; wanted one that is not\nhint: USER with a number in the image's Dockerfile")
+	}
+	return nil
 }
 
 // confineContained is confine where the engine's own filter may refuse some of
