@@ -95,8 +95,12 @@ func (p *plan) findPipelock(options) (err error) {
 	if lock.Off() {
 		return nil
 	}
+	pass, err := p.manifest.PassthroughHosts()
+	if err != nil {
+		return err
+	}
 	p.lock = mirror.Settings{Name: p.name, Table: p.table, AllowPrivate: proxy.AllowPrivate,
-		Intercept: lock.Intercept, Passthrough: lock.Passthrough, OwnFile: lock.Config}
+		Intercept: lock.Intercept, Passthrough: pass, OwnFile: lock.Config}
 	if lock.Config != "" {
 		if p.lock.Own, err = readFile(lock.Config, mirror.MaxBytes); err != nil {
 			return err

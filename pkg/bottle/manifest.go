@@ -45,7 +45,8 @@ type Manifest struct {
 	Docker      Docker
 	Limits      Limits
 
-	agentNamed bool // by the key agent, and not derived from the command
+	agentNamed  bool // by the key agent, and not derived from the command
+	passDefault bool // pipelock.passthrough is ours, and not the manifest's
 }
 
 // A Var is one variable of the agent's environment.

@@ -3,6 +3,7 @@ package bottle
 import (
 	"slices"
 
+	"bottle/pkg/profile"
 	"bottle/pkg/strictyaml"
 
 	"gopkg.in/yaml.v3"
@@ -11,7 +12,8 @@ import (
 // registries are the hosts that package managers download from as they are
 // shipped. Behind them are archives, which pipelock could not scan: it holds
 // back a whole answer, at 2 ms a kilobyte, and refuses what is compressed or
-// larger than 5 MiB.
+// larger than 5 MiB. Those of npm, go and apt are not here: their tools'
+// configuration says which they are, see PassthroughHosts.
 var registries = []string{
 	"registry.yarnpkg.com",   // yarn: `yarn config get registry`
 	"pypi.org",               // pip: --index-url (pip.pypa.io/en/stable/cli/pip_install)
@@ -45,6 +47,30 @@ func DefaultPassthrough() []string {
 	return slices.Compact(hosts)
 }
 
+// PassthroughHosts are the hosts whose TLS the bottle's pipelock leaves alone: the
+// manifest's, or DefaultPassthrough with the registries of those of its profiles
+// that are read from a tool's configuration. An error says which could not be read.
+func (m *Manifest) PassthroughHosts() ([]string, error) {
+	hosts := slices.Clone(m.Pipelock.Passthrough)
+	if !m.passDefault {
+		return hosts, nil
+	}
+	for _, name := range m.Profiles {
+		if !profile.FromTools(name) {
+			continue
+		}
+		routes, err := profile.Routes(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range routes {
+			hosts = append(hosts, r.Host)
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts), nil
+}
+
 // readPipelockTLS reads what pipelock is to do with TLS. A configuration of the
 // operator's says that itself.
 func (m *reader) readPipelockTLS(p strictyaml.Mapping) {
@@ -60,7 +86,7 @@ func (m *reader) readPipelockTLS(p strictyaml.Mapping) {
 		}
 	})
 	if p.Get("passthrough") == nil && m.Pipelock.Intercept {
-		m.Pipelock.Passthrough = DefaultPassthrough()
+		m.Pipelock.Passthrough, m.passDefault = DefaultPassthrough(), true
 	}
 	m.field(p, "passthrough", func(n *yaml.Node) { m.Pipelock.Passthrough = m.hosts(n, "passthrough") })
 	if k, _ := p.Field("passthrough"); k != nil && !m.Pipelock.Intercept && p.Get("config") == nil {

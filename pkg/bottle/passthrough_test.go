@@ -1,6 +1,8 @@
 package bottle
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -40,5 +42,26 @@ func TestDefaultPassthrough(t *testing.T) {
 	}
 	if slices.ContainsFunc(list, func(h string) bool { return strings.HasPrefix(h, "*") }) {
 		t.Errorf("a wildcard in %v", list)
+	}
+}
+
+// TestPassthroughOfTools: a profile's registry is passed where the tool's own
+// configuration names it, unless the manifest has a list.
+func TestPassthroughOfTools(t *testing.T) {
+	bin := t.TempDir()
+	script := "#!/bin/sh\necho https://mirror.example.org/npm/\n"
+	if err := os.WriteFile(filepath.Join(bin, "npm"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin)
+	for text, want := range map[string]bool{
+		"egress: {profiles: [npm]}\npipelock: {program: p}":                     true,
+		"egress: {profiles: [pypi]}\npipelock: {program: p}":                    false,
+		"egress: {profiles: [npm]}\npipelock: {program: p, passthrough: [a.b]}": false,
+	} {
+		hosts, err := mustParse(t, text).PassthroughHosts()
+		if err != nil || slices.Contains(hosts, "mirror.example.org") != want {
+			t.Errorf("%s: got %v, %v; wanted mirror.example.org in it: %v", text, hosts, err, want)
+		}
 	}
 }
