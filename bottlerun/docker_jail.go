@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"bottle/pkg/accesslog"
 	"bottle/pkg/cli"
 	"bottle/pkg/sandbox"
 )
@@ -44,11 +45,11 @@ func (d *dock) makeProxy() error {
 	if err := d.deliverProxy(); err != nil {
 		return err
 	}
-	log, err := openAccess(d.dir.AccessLog())
+	log, err := accesslog.OpenFile(d.dir.AccessLog())
 	if err != nil {
 		return err
 	}
-	d.proxyPart, _, err = d.startPart(roleProxy, log)
+	d.proxyPart, _, err = d.startPart(roleProxy, accessFile{log})
 	return err
 }
 

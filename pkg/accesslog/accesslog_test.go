@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -118,5 +120,41 @@ func BenchmarkRead(b *testing.B) {
 		if _, err := Read(bytes.NewReader(log), func(*Line) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestFile: a full file is begun anew at a whole line, with one predecessor.
+func TestFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.jsonl")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, maxFile); err != nil { // sparse
+		t.Fatal(err)
+	}
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"{1", "}\n", "{2}\n"} {
+		if _, err := f.Write([]byte(part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old, err := os.Stat(path + ".1")
+	if err != nil || old.Size() != maxFile {
+		t.Errorf("the predecessor: %v, %v; wanted %d bytes", old, err, maxFile)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "{1}\n{2}\n" {
+		t.Errorf("got %q", got)
+	}
+	// Within a line it goes on, however full.
+	f.size = maxFile
+	f.torn = true
+	if _, err := f.Write([]byte("x\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "{1}\n{2}\nx\n" {
+		t.Errorf("within a line: got %q", got)
 	}
 }
