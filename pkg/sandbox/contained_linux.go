@@ -42,7 +42,7 @@ func containedMain(command []string) int {
 		err = p.awaitGo()
 	}
 	if err == nil {
-		err = refuseRoot()
+		err = errors.Join(refuseRoot(), refuseOpenTop("/"))
 	}
 	if err == nil {
 		awaitSize()
@@ -127,6 +127,15 @@ func confinedMain(command []string) int {
 func refuseRoot() error {
 	if os.Geteuid() == 0 {
 		return errors.New("the agent's user is root in its container; wanted one that is not\nhint: USER with a number in the image's Dockerfile")
+	}
+	return nil
+}
+
+// refuseOpenTop: who may write to the top folder may move /run away, and put a
+// program of its own where the next command's _confined is looked for.
+func refuseOpenTop(top string) error {
+	if unix.Access(top, unix.W_OK) == nil {
+		return fmt.Errorf("the image's top folder %s can be written to by its agent; wanted one of root's\nhint: RUN chown root:root / && chmod 755 / as root, at the end of the image's Dockerfile", top)
 	}
 	return nil
 }
