@@ -20,7 +20,8 @@ type approval struct {
 	p     route.Proposal // what is left of it
 	order order
 	live  *served
-	work  string // folder for the tables between the links
+	now   time.Time // when it was looked at: what has ended by then is renewed, and that was shown
+	work  string    // folder for the tables between the links
 }
 
 // routeInstall runs the chain show, merge, validate, apply. The first link has
@@ -43,7 +44,7 @@ func routeInstall(ctx context.Context, env *cli.Env, at *place, v view, o order)
 		return outcome{}, err
 	}
 	defer os.RemoveAll(work)
-	a := &approval{env, at, p, o, live, work}
+	a := &approval{env, at, p, o, live, v.at, work}
 	next, err := a.merge(ctx)
 	if err != nil {
 		return outcome{}, err
@@ -93,7 +94,7 @@ func (a *approval) merge(ctx context.Context) (*route.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if next, err = grant(next, a.live.table, a.p.Host, time.Now(), a.order, a.live.uses); err != nil {
+	if next, err = grant(next, a.live.table, a.p.Host, a.now, a.order, a.live.uses); err != nil {
 		return nil, err
 	}
 	if find(next, a.p.Host) == nil {

@@ -31,6 +31,7 @@ type shownNote struct {
 	Digest string           `json:"digest"`
 	Record *proposal.Record `json:"record,omitempty"`
 	Basis  string           `json:"basis,omitempty"` // what the proposal was compared with; "" when it is large
+	Ended  bool             `json:"ended,omitempty"` // the route had ended
 }
 
 // maxBasis bounds what a note keeps of what was shown.
@@ -40,7 +41,7 @@ func noteShown(dir state.Dir, v view) error {
 	if err := os.MkdirAll(dir.Shown(), 0o700); err != nil {
 		return err
 	}
-	n := shownNote{ID: v.ID, Digest: v.Digest, Record: &v.Record}
+	n := shownNote{ID: v.ID, Digest: v.Digest, Record: &v.Record, Ended: v.ended}
 	if len(v.basis) <= maxBasis {
 		n.Basis = v.basis
 	}
@@ -96,6 +97,9 @@ func (n shownNote) changed(v view) []string {
 	var lines []string
 	if n.Record != nil {
 		lines = append(lines, recordChanges(*n.Record, v.Record)...)
+	}
+	if v.ended && !n.Ended {
+		lines = append(lines, "the route has ended since: an approval would renew all that it had")
 	}
 	switch {
 	case n.Basis == v.basis:

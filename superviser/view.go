@@ -23,6 +23,8 @@ type view struct {
 
 	risks []risk.Risk
 	basis string // what the proposal was compared with, as text
+	at    time.Time
+	ended bool // the route that it would widen has ended at that time, and is renewed
 }
 
 // weigh sets the risks of v.
@@ -30,8 +32,16 @@ func (v *view) weigh(risks []risk.Risk) {
 	v.risks, v.Risks, v.Level = risks, risk.Texts(risks), risk.Max(risks).String()
 }
 
-// digest binds an approval to every byte of the record and to the table.
-func digest(r proposal.Record, t *route.Table) (string, error) { return digestWith(r, t.Digest()) }
+// digest binds an approval to every byte of the record, to the table, and to
+// whether the route has ended: the agent can use one up, and an approval then
+// renews all that it had.
+func digest(r proposal.Record, t *route.Table, ended bool) (string, error) {
+	text := t.Digest()
+	if ended {
+		text += "\nended"
+	}
+	return digestWith(r, text)
+}
 
 // digestWith binds to every byte of the record and to a text.
 func digestWith(r proposal.Record, text string) (string, error) {
@@ -56,11 +66,11 @@ func viewOf(r proposal.Record, p route.Proposal, now *route.Table, uses map[stri
 	if next, err = grant(next, now, p.Host, at, order{}, uses); err != nil {
 		return view{}, err
 	}
-	d, err := digest(r, now)
-	if err != nil {
+	was := find(now, p.Host)
+	v := view{Record: r, Changes: route.Diff(now, next), at: at, ended: was != nil && was.Ended(at, uses)}
+	if v.Digest, err = digest(r, now, v.ended); err != nil {
 		return view{}, err
 	}
-	v := view{Record: r, Changes: route.Diff(now, next), Digest: d}
 	v.weigh(risk.Of(risk.Case{Proposal: p, Now: now, Next: next, Merged: m, Uses: uses, At: at, Refused: refused}))
 	return v, nil
 }
