@@ -61,7 +61,8 @@ func Of(c Case) []Risk {
 	} else {
 		l.known(c, was, is)
 	}
-	if w := writes(was, is, c.At); len(w) > 0 {
+	ended := was != nil && was.Ended(c.At, c.Uses)
+	if w := writes(was, is, ended); len(w) > 0 {
 		l.add(High, "write: methods %s newly allowed", strings.Join(w, " "))
 	}
 	if c.Merged.AuthIgnored {
@@ -125,13 +126,14 @@ func (l *list) newHost(c Case, is *route.Route) {
 
 // known is about a host that has a route, which is widened or renewed.
 func (l *list) known(c Case, was, is *route.Route) {
-	if was.TokenEnv != "" && c.Merged.Changed {
+	ended := was.Ended(c.At, c.Uses)
+	if was.TokenEnv != "" && (c.Merged.Changed || ended) {
 		l.add(High, "credential: what is added is reached with the route's credential %s", was.TokenEnv)
 	}
 	if everyPath(is) && !everyPath(was) {
 		l.add(High, "every path: no path of %s is refused any more", is.Host)
 	}
-	if !was.Ended(c.At, c.Uses) {
+	if !ended {
 		return
 	}
 	how := fmt.Sprintf("been used up, after %d uses", was.MaxUses)
@@ -149,9 +151,12 @@ func everyPath(r *route.Route) bool {
 }
 
 // writes is which methods that may change something on the other side the route
-// gains; a new route without a list gains all.
-func writes(was, is *route.Route, at time.Time) []string {
-	if was != nil && was.Methods == nil && !was.Expired(at) {
+// gains; a new route without a list gains all, and one that had ended all it had.
+func writes(was, is *route.Route, ended bool) []string {
+	if ended {
+		was = nil
+	}
+	if was != nil && was.Methods == nil {
 		return nil
 	}
 	if is.Methods == nil {

@@ -42,6 +42,42 @@ func caseOf(t *testing.T, p route.Proposal) Case {
 	return Case{Proposal: p, Now: now, Next: next, Merged: m, At: at}
 }
 
+// TestRenewed: a route that has ended lets nothing through, so that what it had is
+// new again, however it ended.
+func TestRenewed(t *testing.T) {
+	const used = `routes:
+- host: used.example
+  path_allowlist: [/a]
+  auth_scheme: Bearer
+  token_env: EGRESS_PROXY_TOKEN_0
+  max_uses: 5
+- host: past.example
+  methods: [GET, POST]
+  path_allowlist: [/a]
+  expires: 2026-01-01T00:00:00Z
+`
+	now, err := route.Parse("table", []byte(used))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string][]string{"used.example": {"credential", "write", "renewed"}, "past.example": {"write", "renewed"}} {
+		p := route.Proposal{Host: host, PathAllowlist: []string{"/a"}}
+		next, m, err := route.Merge(now, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		risks := Of(Case{Proposal: p, Now: now, Next: next, Merged: m, Uses: map[string]int64{"used.example": 5}, At: at})
+		var kinds []string
+		for _, text := range Texts(risks) {
+			kind, _, _ := strings.Cut(text, ": ")
+			kinds = append(kinds, kind)
+		}
+		if len(kinds) < len(want) || !slices.Equal(kinds[:len(want)], want) || Max(risks) != High {
+			t.Errorf("%s: got %v, %q; want high, %q", host, Max(risks), kinds, want)
+		}
+	}
+}
+
 func TestOf(t *testing.T) {
 	get := []string{"GET"}
 	cases := []struct {
