@@ -4,6 +4,7 @@
 package capability
 
 import (
+	"archive/tar"
 	"errors"
 	"fmt"
 	"regexp"
@@ -31,6 +32,13 @@ func Check(text string) error {
 	if i := strings.IndexFunc(text, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f }); i >= 0 {
 		return fmt.Errorf("line %d has the control byte %#02x; wanted lines that end in \\n, and tabs", 1+strings.Count(text[:i], "\n"), text[i])
 	}
+	if loc := doubled.FindStringIndex(text); loc != nil {
+		return fmt.Errorf("line %d ends in two backslashes, which some builders read as one line with the next; wanted one or none", 1+strings.Count(text[:loc[0]], "\n"))
+	}
+	// The engine reads a Dockerfile on its standard input as an archive when it is one.
+	if _, err := tar.NewReader(strings.NewReader(text)).Next(); err == nil {
+		return errors.New("the Dockerfile is also an archive; wanted a text alone")
+	}
 	from := false
 	for _, in := range instructions(text) {
 		if in.name == "FROM" {
@@ -57,37 +65,97 @@ func Check(text string) error {
 // than it seems to.
 var directive = regexp.MustCompile(`(?im)^[ \t]*#[ \t]*(syntax|escape)[ \t]*=.*$`)
 
+// doubled is the end of a line on which builders differ.
+var doubled = regexp.MustCompile(`(?m)\\\\[ \t]*$`)
+
 // An instruction is one of a Dockerfile, with its continued lines in one.
 type instruction struct {
 	line int
 	name string // in upper case
 	rest string
+	// inner: it stands in what is, or may be, the body of a here-document, so
+	// that a builder may not take it for one.
+	inner bool
 }
 
-// instructions are those of text; the bodies of here-documents are part of theirs
-// as far as their first line, and then look like others.
+// instructions are those of text. The bodies of here-documents look like others,
+// as they do to builders that know none.
 func instructions(text string) []instruction {
 	var list []instruction
-	var open *instruction
+	var docs documents
+	open := false
 	for i, l := range strings.Split(text, "\n") {
-		t := strings.TrimSpace(l)
+		t := strings.Trim(l, " \t")
+		if docs.ends(l) {
+			open = false
+			continue
+		}
 		if t == "" || strings.HasPrefix(t, "#") {
 			continue
 		}
-		more := strings.HasSuffix(t, `\`)
-		t = strings.TrimSuffix(t, `\`)
-		if open == nil {
-			name, rest, _ := strings.Cut(t, " ")
-			list = append(list, instruction{line: i + 1, name: strings.ToUpper(name), rest: strings.TrimSpace(rest)})
-			open = &list[len(list)-1]
-		} else {
-			open.rest += " " + t
+		l = strings.TrimRight(l, " \t")
+		more := strings.HasSuffix(l, `\`)
+		l = strings.TrimSuffix(l, `\`)
+		if !open {
+			list = append(list, instruction{line: i + 1, inner: docs.inside()})
 		}
-		if !more {
-			open = nil
+		// Without a blank between: a word may go on on the next line.
+		in := &list[len(list)-1]
+		if in.rest += l; !more && !in.inner {
+			docs.begin(in.rest)
 		}
+		open = more
+	}
+	for i := range list {
+		in := &list[i]
+		name, rest := strings.Trim(in.rest, " \t"), ""
+		if at := strings.IndexAny(name, " \t"); at >= 0 {
+			name, rest = name[:at], name[at:]
+		}
+		in.name, in.rest = strings.ToUpper(name), strings.Trim(rest, " \t")
 	}
 	return list
+}
+
+// documents are the here-documents that were begun and have not ended. In doubt
+// one has begun, and does not end.
+type documents struct {
+	open []document
+	lost bool // one was begun whose end is not known
+}
+
+// A document ends with a line that is its word; with a dash after tabs as well.
+type document struct {
+	word string
+	dash bool
+}
+
+// word is what ends a here-document, as far as it is spelt plainly.
+var word = regexp.MustCompile(`<<(-?)(?:([A-Za-z0-9_.]+)|"([A-Za-z0-9_.]+)"|'([A-Za-z0-9_.]+)')(?:[ \t]|$)`)
+
+func (d *documents) begin(line string) {
+	found := word.FindAllStringSubmatch(line, -1)
+	d.lost = d.lost || len(found) < strings.Count(line, "<<")
+	for _, m := range found {
+		d.open = append(d.open, document{m[2] + m[3] + m[4], m[1] != ""})
+	}
+}
+
+func (d *documents) inside() bool { return d.lost || len(d.open) > 0 }
+
+// ends reports whether the line ends the document that is open.
+func (d *documents) ends(line string) bool {
+	if len(d.open) == 0 {
+		return false
+	}
+	if d.open[0].dash {
+		line = strings.TrimLeft(line, "\t")
+	}
+	if line != d.open[0].word {
+		return false
+	}
+	d.open = d.open[1:]
+	return true
 }
 
 // check refuses what needs the files of a build context, of which there are none.
@@ -139,12 +207,12 @@ func images(text string) []string {
 			if len(words) > 0 {
 				add(words[0])
 			}
-			if len(words) == 3 && strings.EqualFold(words[1], "as") {
+			if len(words) == 3 && strings.EqualFold(words[1], "as") && !in.inner {
 				stages = append(stages, strings.ToLower(words[2]))
 			}
 			continue
 		}
-		for _, m := range from.FindAllStringSubmatch(in.rest, -1) {
+		for _, m := range from.FindAllStringSubmatch(unquoted.Replace(in.rest), -1) {
 			if strings.Trim(m[1], "0123456789") != "" { // else the number of a stage
 				add(m[1])
 			}
@@ -154,15 +222,21 @@ func images(text string) []string {
 }
 
 // from is the image that COPY or a mount takes files from.
-var from = regexp.MustCompile(`\bfrom=([^\s,]+)`)
+var from = regexp.MustCompile(`(?i)\bfrom=([^\s,]+)`)
+
+// unquoted takes off what a builder takes off the words of an instruction.
+var unquoted = strings.NewReplacer(`"`, "", "'", "", `\`, "")
 
 func user(text string) string {
 	name := ""
 	for _, in := range instructions(text) {
-		switch in.name {
-		case "FROM":
+		switch {
+		case in.inner && in.name == "USER":
+			name += " or " + in.rest
+		case in.inner:
+		case in.name == "FROM":
 			name = ""
-		case "USER":
+		case in.name == "USER":
 			name = in.rest
 		}
 	}
