@@ -10,7 +10,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"time"
 
@@ -38,10 +38,15 @@ func parsePart(args []string) (p Part, err error) {
 type runningPart struct {
 	Part
 	signals chan os.Signal
-	pid     atomic.Int64 // of the program, 0 while there is none
-	told    bool         // the launcher knows that it runs
-	again   atomic.Bool  // it is to be started anew when it has ended
+	told    bool // the launcher knows that it runs
 	fd      *os.File
+
+	// Held from before a start until pid is known, since the program runs earlier:
+	// what is sent to it meanwhile waits, and is not lost.
+	mu     sync.Mutex
+	pid    int  // of the program, 0 before the first start and after the last
+	again  bool // it is to be started anew when it has ended
+	ending bool // never again: the launcher is gone, or wants the end
 }
 
 // partMain is the stage _part.
@@ -57,7 +62,6 @@ func partMain(args []string) int {
 		err = r.join()
 	}
 	if err == nil {
-		go r.obey()
 		var code int
 		if code, err = r.run(); err == nil {
 			return code
@@ -87,7 +91,7 @@ func (r *runningPart) join() error {
 	}
 	go func() {
 		io.Copy(in, os.Stdin)
-		r.end(endTime)
+		r.end(r.stop())
 	}()
 	if addr, path, ok := strings.Cut(r.Lend, "="); ok {
 		if err := lendTo(addr, path); err != nil {
@@ -113,14 +117,28 @@ func (c closer) Write(p []byte) (int, error) {
 // endTime is how long a program may take to end once its launcher is gone.
 const endTime = 3 * time.Second
 
-// end ends the program, by force after a while, and so this process.
-func (r *runningPart) end(wait time.Duration) {
-	pid := int(r.pid.Load())
+// now is the program's process id.
+func (r *runningPart) now() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pid
+}
+
+// stop sees to it that the program is not started anew, and returns its process id.
+func (r *runningPart) stop() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ending = true
+	return r.pid
+}
+
+// end ends the program, by force after a while.
+func (r *runningPart) end(pid int) {
 	if pid == 0 {
 		os.Exit(CannotStart) // it waits for another container
 	}
 	unix.Kill(pid, unix.SIGTERM)
-	for late := time.Now().Add(wait); int(r.pid.Load()) == pid; time.Sleep(5 * time.Millisecond) {
+	for late := time.Now().Add(endTime); r.now() == pid; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(late) {
 			unix.Kill(pid, unix.SIGKILL)
 			return
@@ -134,36 +152,46 @@ func (r *runningPart) run() (int, error) {
 	// The parent of PR_SET_PDEATHSIG is this thread. In a container all die with
 	// process 1 anyhow.
 	runtime.LockOSThread()
-	tied := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	r.mu.Lock()
+	go r.obey()
 	for {
-		files := []uintptr{0, 1, 2}
-		null, err := os.Open(os.DevNull)
-		if err != nil {
-			return 0, err
-		}
-		files[0] = null.Fd()
-		if r.Relay != "" {
-			files[1] = 2 // standard output is the relay's
-		}
-		if r.fd != nil {
-			files = append(files, r.fd.Fd())
-		}
-		pid, err := syscall.ForkExec(r.Command[0], r.Command, &syscall.ProcAttr{Files: files, Env: os.Environ(), Sys: tied})
-		null.Close()
+		pid, err := r.start()
+		r.pid = pid
+		r.mu.Unlock()
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", r.Command[0], err)
 		}
-		r.pid.Store(int64(pid))
 		if r.Relay != "" && !r.told {
 			newLines(nil, os.Stdout).send(message{Kind: kindUp}) // nobody else writes there yet
 			r.told = true
 		}
 		code := reapUntil(pid)
-		r.pid.Store(0)
-		if !r.again.Swap(false) {
+		r.mu.Lock()
+		if r.pid = 0; r.ending || !r.again {
+			r.mu.Unlock()
 			return code, nil
 		}
+		r.again = false
 	}
+}
+
+// start starts the program and returns its process id.
+func (r *runningPart) start() (int, error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	files := []uintptr{null.Fd(), 1, 2}
+	if r.Relay != "" {
+		files[1] = 2 // standard output is the relay's
+	}
+	if r.fd != nil {
+		files = append(files, r.fd.Fd())
+	}
+	return syscall.ForkExec(r.Command[0], r.Command, &syscall.ProcAttr{
+		Files: files, Env: os.Environ(), Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+	})
 }
 
 // reapUntil waits for every process that is given to process 1, until pid ends.
@@ -184,12 +212,13 @@ func reapUntil(pid int) int {
 // obey carries out the signals that the operator's tools send.
 func (r *runningPart) obey() {
 	for sig := range r.signals {
-		pid := int(r.pid.Load())
+		pid := r.now()
 		switch {
 		case pid == 0:
 		case r.Next != "" && (sig == syscall.SIGHUP || sig == syscall.SIGUSR1):
 			r.renew(pid, sig)
 		case sig == syscall.SIGTERM, sig == syscall.SIGINT:
+			r.stop()
 			unix.Kill(pid, unix.SIGTERM)
 		default:
 			unix.Kill(pid, sig.(syscall.Signal))
@@ -207,6 +236,8 @@ func (r *runningPart) renew(pid int, sig os.Signal) {
 		unix.Kill(pid, unix.SIGHUP)
 		return
 	}
-	r.again.Store(true)
-	r.end(endTime)
+	r.mu.Lock()
+	r.again = r.pid == pid
+	r.mu.Unlock()
+	r.end(pid)
 }

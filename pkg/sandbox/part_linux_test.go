@@ -21,6 +21,9 @@ type testPart struct {
 	out *bufio.Reader
 }
 
+// partTime bounds every wait for a part.
+const partTime = 60 * time.Second
+
 func startTestPart(t *testing.T, p Part) *testPart {
 	t.Helper()
 	self, err := os.Executable()
@@ -41,7 +44,8 @@ func startTestPart(t *testing.T, p Part) *testPart {
 		t.Fatal(err)
 	}
 	tp.out = bufio.NewReader(out)
-	t.Cleanup(func() { tp.in.Close(); tp.cmd.Wait() })
+	late := time.AfterFunc(partTime, func() { tp.cmd.Process.Kill() }) // and line and exit fail
+	t.Cleanup(func() { tp.in.Close(); tp.cmd.Wait(); late.Stop() })
 	return tp
 }
 
@@ -102,6 +106,48 @@ func TestPartRenews(t *testing.T) {
 	p.cmd.Process.Signal(syscall.SIGUSR1)
 	p.line("start")
 	p.line("three")
+}
+
+// TestPartEndsWhileItRenews: a launcher that goes away while the program is to be
+// started anew is the end all the same.
+func TestPartEndsWhileItRenews(t *testing.T) {
+	p := startTestPart(t, Part{Next: filepath.Join(t.TempDir(), "config"),
+		Command: shell(`trap 'echo term; test -z "$second" || exit 6; second=1' TERM; echo up; while :; do sleep 0.02; done`)})
+	p.line("up")
+	p.cmd.Process.Signal(syscall.SIGUSR1)
+	p.line("term")
+	p.in.Close()
+	p.line("term")
+	if code := p.exit(); code != 6 {
+		t.Errorf("exit %d; wanted the program's 6", code)
+	}
+}
+
+// TestSignalDuringStart: a program runs before its parent knows its process id, and
+// a signal that comes between is passed on.
+func TestSignalDuringStart(t *testing.T) {
+	r := &runningPart{signals: make(chan os.Signal)}
+	defer close(r.signals)
+	r.mu.Lock()
+	go r.obey()
+	r.signals <- syscall.SIGHUP // taken when this goes on
+	cmd := exec.Command("/bin/sh", "-c", `trap "exit 9" HUP; echo up; while :; do sleep 0.02; done`)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(partTime, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	bufio.NewReader(out).ReadString('\n')
+	r.pid = cmd.Process.Pid
+	r.mu.Unlock()
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 9 {
+		t.Errorf("exit %d; wanted 9, of the signal", code)
+	}
 }
 
 // TestLentListener: one part listens and lends, the other's program serves.
