@@ -309,6 +309,8 @@ func TestJobControl(t *testing.T) {
 func TestSuspend(t *testing.T) {
 	needsSandbox(t)
 	s := openSession(t, "sh", "-c", "echo one; kill -STOP $$; echo two; exit 4")
+	late := time.AfterFunc(20*time.Second, func() { s.cmd.Process.Kill() })
+	defer late.Stop()
 	var ws unix.WaitStatus
 	if _, err := unix.Wait4(s.cmd.Process.Pid, &ws, unix.WUNTRACED, nil); err != nil || !ws.Stopped() {
 		t.Fatalf("the launcher did not stop: %v %v", ws, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,8 +23,10 @@ func Probe() error {
 	if err := l.clone(spec{Probe: true}); err != nil {
 		return unsupported("clone", err)
 	}
+	l.ctl.c.SetReadDeadline(time.Now().Add(startTimeout))
 	m, files, err := l.ctl.receive()
 	closeAll(files)
+	l.cmd.Process.Kill() // it has nothing more to say
 	<-l.done
 	if err != nil {
 		return unsupported("clone", fmt.Errorf("its first process ended at once (%w)", err))
