@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,16 +21,7 @@ import (
 // superImage is an image with superviser in it, as bottlerun makes one.
 func superImage(t *testing.T, e *docker.Engine) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "superviser")
-	build := exec.Command("go", "build", "-o", program, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	data, err := os.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := dockertest.Program(t, ".")
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, h := range []tar.Header{

@@ -36,12 +36,11 @@ func Name(prefix string) string {
 	return fmt.Sprintf("%s-%x-%x", prefix, os.Getpid(), time.Now().UnixNano()&0xffffffff)
 }
 
-// Image makes an image whose only file is /idle, a program that waits for TERM,
-// and removes it at the end of the test.
-func Image(t testing.TB, e *docker.Engine) string {
+// Program is the static program of the package pkg.
+func Program(t testing.TB, pkg string) []byte {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "idle")
-	build := exec.Command("go", "build", "-o", program, "bottle/pkg/docker/dockertest/testdata/idle")
+	program := filepath.Join(t.TempDir(), "program")
+	build := exec.Command("go", "build", "-o", program, pkg)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -50,6 +49,14 @@ func Image(t testing.TB, e *docker.Engine) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return data
+}
+
+// Image makes an image whose only file is /idle, a program that waits for TERM,
+// and removes it at the end of the test.
+func Image(t testing.TB, e *docker.Engine) string {
+	t.Helper()
+	data := Program(t, "bottle/pkg/docker/dockertest/testdata/idle")
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "idle", Mode: 0o755, Size: int64(len(data))}); err != nil {
