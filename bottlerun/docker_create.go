@@ -239,7 +239,7 @@ func (d *dock) agentContainer(env []string) container {
 	if l.CPUs > 0 {
 		flags = append(flags, "--cpus", strconv.FormatFloat(l.CPUs, 'f', -1, 64))
 	}
-	if terminal(d.env) {
+	if d.back.terminal(d.env) {
 		flags = append(flags, "--tty")
 	}
 	flags = append(flags, "--log-driver", "none") // what the agent prints is the operator's, not the engine's

@@ -125,8 +125,9 @@ func (d *dock) makeAgent() error {
 // then, on the launcher's word, the agent.
 func (d *dock) letGo() error {
 	d.client = d.startClient(roleAgent)
-	d.client.cmd.Stdin, d.client.cmd.Stdout, d.client.cmd.Stderr = d.env.Stdin, d.env.Stdout, d.env.Stderr
-	d.client.cmd.SysProcAttr = tied(terminal(d.env))
+	d.client.cmd.Stdin = d.env.Stdin
+	d.client.cmd.Stdout, d.client.cmd.Stderr = d.back.streams(d.env)
+	d.client.cmd.SysProcAttr = tied(d.back.terminal(d.env))
 	if err := d.client.run(nil); err != nil {
 		return err
 	}
@@ -190,7 +191,7 @@ func (d *dock) ended() (code int, err error) {
 }
 
 func (d *dock) signal(sig os.Signal) error {
-	if sig == syscall.SIGINT && terminal(d.env) {
+	if sig == syscall.SIGINT && d.back.terminal(d.env) {
 		return nil // typed into a terminal that was not raw yet, or no more
 	}
 	return d.remote.Signal(sig)

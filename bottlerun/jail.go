@@ -70,10 +70,11 @@ func (j *localJail) build(agentEnv []string) error {
 		Listen:   []sandbox.Listen{{Name: "proxy", Network: "tcp", Address: sandbox.ProxyAddr}, {Name: "super", Network: "unix", Address: sandbox.Supervise}},
 		Pids:     uint64(p.manifest.Limits.Pids),
 		TmpBytes: uint64(p.manifest.Limits.Memory), // a tmpfs is memory
-		Stdout:   j.watch.writer(j.env.Stdout), Stderr: j.watch.writer(j.env.Stderr),
 	}
+	out, diag := p.back.streams(j.env)
+	cfg.Stdout, cfg.Stderr = j.watch.writer(out), j.watch.writer(diag)
 	cfg.Stdin, _ = j.env.Stdin.(*os.File)
-	cfg.Terminal = isTerminal(j.env.Stdin) && isTerminal(j.env.Stdout)
+	cfg.Terminal = p.back.terminal(j.env)
 	if j.sb, err = sandbox.Start(cfg); err == nil {
 		return nil
 	}

@@ -86,7 +86,8 @@ func (j *envJail) letGo() error {
 	if err != nil {
 		return cli.Exit(127, err)
 	}
-	j.cmd = &exec.Cmd{Path: path, Args: j.plan.command, Env: env, Dir: j.plan.work, Stdin: j.env.Stdin, Stdout: j.env.Stdout, Stderr: j.env.Stderr}
+	j.cmd = &exec.Cmd{Path: path, Args: j.plan.command, Env: env, Dir: j.plan.work, Stdin: j.env.Stdin}
+	j.cmd.Stdout, j.cmd.Stderr = j.plan.back.streams(j.env)
 	done, err := sandbox.StartTied(j.cmd)
 	if err != nil {
 		return cli.Exit(126, err)

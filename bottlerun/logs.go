@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -16,7 +17,7 @@ import (
 )
 
 // logParts are the parts that have a log.
-var logParts = []string{roleProxy, roleSuper, rolePipelock}
+var logParts = []string{roleAgent, roleProxy, roleSuper, rolePipelock}
 
 // logs prints what the agent asked for, or what a part says.
 func logs(ctx context.Context, env *cli.Env) error {
@@ -54,11 +55,14 @@ func logs(ctx context.Context, env *cli.Env) error {
 // engineLogs is for a bottle that was started on another machine.
 func engineLogs(ctx context.Context, env *cli.Env, where, slug, part string, follow bool) error {
 	b, err := findBottle(ctx, env, where, slug)
+	if err == nil && b.Engine == nil {
+		err = cli.Refusedf("bottle %s has no such log", slug)
+	}
+	if err != nil && part == roleAgent {
+		err = fmt.Errorf("%w\nhint: only the output of an agent in the background is kept; see 'bottlerun start -h'", err)
+	}
 	if err != nil {
 		return err
-	}
-	if b.Engine == nil {
-		return cli.Refusedf("bottle %s has no such log", slug)
 	}
 	role := part
 	if part == "" {
@@ -74,7 +78,11 @@ func engineLogs(ctx context.Context, env *cli.Env, where, slug, part string, fol
 	}
 	cmd := b.Engine.Command(ctx, append(args, id)...)
 	cmd.Stdout = env.Stdout // requests
-	if part != "" {
+	switch part {
+	case "":
+	case roleAgent:
+		cmd.Stderr = env.Stdout
+	default:
 		cmd.Stdout, cmd.Stderr = io.Discard, env.Stdout // diagnostics
 	}
 	return cmd.Run()

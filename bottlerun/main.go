@@ -17,6 +17,7 @@ func main() {
 	cli.Main("bottlerun", usage,
 		cli.Verb{Name: "init", Run: initVerb},
 		cli.Verb{Name: "run", Run: run},
+		cli.Verb{Name: "start", Run: startVerb},
 		cli.Verb{Name: "ls", Run: ls},
 		cli.Verb{Name: "stop", Run: stop},
 		cli.Verb{Name: "exec", Run: execVerb},

@@ -44,6 +44,7 @@ type plan struct {
 	network  string // of the docker backend: none or bridge
 	bind     bool   // and whether the workspace itself is shown
 	context  string
+	back     background
 	getenv   func(string) string
 }
 
@@ -52,7 +53,8 @@ type options struct {
 	backend, manifest, dir, name string
 	readOnly, writable           []string
 	force, dry, bind             bool
-	network, context             string
+	network, context, output     string
+	ready                        int
 	command                      []string
 }
 

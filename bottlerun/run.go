@@ -42,6 +42,9 @@ func run(ctx context.Context, env *cli.Env) error {
 	if o.dry {
 		return p.print(env)
 	}
+	if p.back, err = openBackground(o); err != nil {
+		return err
+	}
 	return start(ctx, env, p)
 }
 
@@ -94,4 +97,6 @@ func (o *options) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&o.bind, "bind", false, "")
 	fs.BoolVar(&o.force, "force", false, "")
 	fs.BoolVar(&o.dry, "n", false, "")
+	fs.StringVar(&o.output, "output", "", "")
+	fs.IntVar(&o.ready, "ready", 0, "")
 }

@@ -79,6 +79,9 @@ func start(_ context.Context, env *cli.Env, p *plan) error {
 			return err
 		}
 	}
+	if err := r.back.tell(); err != nil {
+		return err
+	}
 	return r.attend()
 }
 

@@ -44,6 +44,7 @@ var steps = []step{
 	{command: "bottlerun init -from old/bottle.yaml", dir: "moved"},
 	{command: "bottlerun init -from ~/.srt-settings.json", dir: "src/srt"},
 	{command: "bottlerun run -dir ~/src/web web -- claude"},
+	{command: "bottlerun start -dir ~/src/web nightly -- ./nightly.sh"},
 	{command: "bottlerun run -dir ws web -- sh -c 'exit 42'", code: 42},
 	{command: "bottlerun run -n -dir plain -ro /etc/hosts web -- true"},
 
@@ -124,7 +125,7 @@ func runSteps(t *testing.T) {
 	} {
 		op.write(filepath.Join(op.home, name), text, 0o644)
 	}
-	for _, name := range []string{"bin/claude", "src/web/claude"} { // an agent whose terminal is a shell
+	for _, name := range []string{"bin/claude", "src/web/claude", "src/web/nightly.sh"} { // an agent whose terminal is a shell
 		op.write(filepath.Join(op.home, name), stub, 0o755)
 	}
 	op.write(filepath.Join(op.home, "bin/nano"), "#!/bin/sh\nexit 0\n", 0o755)

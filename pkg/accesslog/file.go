@@ -43,7 +43,9 @@ func (l *File) open() error {
 func (l *File) Write(lines []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.size+int64(len(lines)) > maxFile && !l.torn && os.Rename(l.path, l.path+".1") == nil {
+	// Who writes no line's end, as an agent's output may, has twice that.
+	size := l.size + int64(len(lines))
+	if (size > maxFile && !l.torn || size > 2*maxFile) && os.Rename(l.path, l.path+".1") == nil {
 		old := l.f
 		if l.open() == nil {
 			old.Close()
