@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"bottle/pkg/risk"
@@ -32,7 +33,7 @@ func Check(text string) error {
 	if i := strings.IndexFunc(text, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f }); i >= 0 {
 		return fmt.Errorf("line %d has the control byte %#02x; wanted lines that end in \\n, and tabs", 1+strings.Count(text[:i], "\n"), text[i])
 	}
-	if loc := doubled.FindStringIndex(text); loc != nil {
+	if loc := doubled().FindStringIndex(text); loc != nil {
 		return fmt.Errorf("line %d ends in two backslashes, which some builders read as one line with the next; wanted one or none", 1+strings.Count(text[:loc[0]], "\n"))
 	}
 	// The engine reads a Dockerfile on its standard input as an archive when it is one.
@@ -54,7 +55,7 @@ func Check(text string) error {
 	if !from {
 		return errors.New("the Dockerfile has no FROM")
 	}
-	if d := directive.FindString(text); d != "" {
+	if d := directive().FindString(text); d != "" {
 		return fmt.Errorf("%.60q names another parser; wanted none", strings.TrimSpace(d))
 	}
 	return nil
@@ -63,10 +64,10 @@ func Check(text string) error {
 // directive is a parser directive that has an image of the author's choice read
 // the file, or another character continue lines, so that it says something else
 // than it seems to.
-var directive = regexp.MustCompile(`(?im)^[ \t]*#[ \t]*(syntax|escape)[ \t]*=.*$`)
+var directive = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?im)^[ \t]*#[ \t]*(syntax|escape)[ \t]*=.*$`) })
 
 // doubled is the end of a line on which builders differ.
-var doubled = regexp.MustCompile(`(?m)\\\\[ \t]*$`)
+var doubled = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)\\\\[ \t]*$`) })
 
 // An instruction is one of a Dockerfile, with its continued lines in one.
 type instruction struct {
@@ -131,10 +132,12 @@ type document struct {
 }
 
 // word is what ends a here-document, as far as it is spelt plainly.
-var word = regexp.MustCompile(`<<(-?)(?:([A-Za-z0-9_.]+)|"([A-Za-z0-9_.]+)"|'([A-Za-z0-9_.]+)')(?:[ \t]|$)`)
+var word = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`<<(-?)(?:([A-Za-z0-9_.]+)|"([A-Za-z0-9_.]+)"|'([A-Za-z0-9_.]+)')(?:[ \t]|$)`)
+})
 
 func (d *documents) begin(line string) {
-	found := word.FindAllStringSubmatch(line, -1)
+	found := word().FindAllStringSubmatch(line, -1)
 	d.lost = d.lost || len(found) < strings.Count(line, "<<")
 	for _, m := range found {
 		d.open = append(d.open, document{m[2] + m[3] + m[4], m[1] != ""})
@@ -212,7 +215,7 @@ func images(text string) []string {
 			}
 			continue
 		}
-		for _, m := range from.FindAllStringSubmatch(unquoted.Replace(in.rest), -1) {
+		for _, m := range from().FindAllStringSubmatch(unquoted.Replace(in.rest), -1) {
 			if strings.Trim(m[1], "0123456789") != "" { // else the number of a stage
 				add(m[1])
 			}
@@ -222,7 +225,7 @@ func images(text string) []string {
 }
 
 // from is the image that COPY or a mount takes files from.
-var from = regexp.MustCompile(`(?i)\bfrom=([^\s,]+)`)
+var from = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)\bfrom=([^\s,]+)`) })
 
 // unquoted takes off what a builder takes off the words of an instruction.
 var unquoted = strings.NewReplacer(`"`, "", "'", "", `\`, "")

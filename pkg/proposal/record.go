@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 	"time"
 
 	"bottle/pkg/strictjson"
@@ -65,14 +66,14 @@ func digest(component string, proposal []byte) string {
 
 // An ID is the beginning of the digest and a number, counted up when an equal
 // proposal is filed again: no separator of paths, no dot, one letter case.
-var idForm = regexp.MustCompile(`^[0-9a-f]{12}-[1-9][0-9]{0,3}$`)
+var idForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{12}-[1-9][0-9]{0,3}$`) })
 
 // maxAttempt is the last number of an ID.
 const maxAttempt = 9999
 
 // ValidID says what is wrong with s as the ID of a proposal.
 func ValidID(s string) error {
-	if !idForm.MatchString(s) {
+	if !idForm().MatchString(s) {
 		return fmt.Errorf("%.60q is no proposal ID; wanted one like 0a1b2c3d4e5f-1", s)
 	}
 	return nil
@@ -82,7 +83,7 @@ func makeID(digest string, attempt int) string {
 	return fmt.Sprintf("%s-%d", digest[:12], attempt)
 }
 
-var component = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+var component = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`) })
 
 // Bounds of the short texts of a record, in bytes.
 const (
@@ -118,7 +119,7 @@ func parse(id string, data []byte, decided bool) (Record, error) {
 
 func (r Record) check() error {
 	switch {
-	case !component.MatchString(r.Component):
+	case !component().MatchString(r.Component):
 		return fmt.Errorf("component %.40q is not a name", r.Component)
 	case len(r.Proposal) == 0 || r.Proposal[0] != '{':
 		return errors.New("the proposal is not an object")

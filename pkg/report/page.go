@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"bottle/pkg/escape"
@@ -17,9 +18,12 @@ import (
 //go:embed page.html
 var pageText string
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"clean": clean, "bytes": bytesOf, "ms": msOf, "clock": clock, "stamp": stamp, "dash": dash, "sign": sign, "count": count,
-}).Parse(pageText))
+// page is parsed when it is written, and not at every start of bottlerun.
+var page = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"clean": clean, "bytes": bytesOf, "ms": msOf, "clock": clock, "stamp": stamp, "dash": dash, "sign": sign, "count": count,
+	}).Parse(pageText))
+})
 
 // The rows that a page shows; the rest is counted.
 const (
@@ -65,7 +69,7 @@ func (r *Report) Write(w io.Writer) error {
 	v.Events, v.MoreEvents = first(v.Events, shownEvents)
 	from, to, some := r.span()
 	v.First, v.Last, v.Nothing = time.Unix(from*60, 0).UTC(), time.Unix(to*60, 0).UTC(), !some
-	return page.Execute(w, v)
+	return page().Execute(w, v)
 }
 
 // hosts sorts the busiest first; the longest bar is the busiest one's.

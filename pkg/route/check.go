@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -324,12 +325,14 @@ func asciiOrNone(s string) string {
 
 // rfc3339 is the form of a time (RFC 3339 §5.6). time.Parse alone lets pass
 // "1:00", a comma, and offsets of 99 hours.
-var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+var rfc3339 = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+})
 
 // parseTime reads an RFC 3339 time and returns it in UTC.
 func parseTime(s string) (time.Time, bool) {
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || t.IsZero() || !rfc3339.MatchString(s) {
+	if err != nil || t.IsZero() || !rfc3339().MatchString(s) {
 		return time.Time{}, false
 	}
 	return t.UTC(), true

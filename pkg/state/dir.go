@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,14 +26,23 @@ func Root(getenv func(string) string) (string, error) {
 	return filepath.Join(home, ".local/state/bottle"), nil
 }
 
-var slug = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-
 // ValidSlug says what is wrong with s as a bottle's name in paths, labels and logs.
 func ValidSlug(s string) error {
-	if !slug.MatchString(s) {
+	if !slug(s) {
 		return fmt.Errorf("bottle name %q is not valid; wanted lower-case letters, digits and dashes, 63 at most, no dash first", s)
 	}
 	return nil
+}
+
+// slug is the form of a bottle's name. Not a regular expression: every program
+// would compile it at its start.
+func slug(s string) bool {
+	for i, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (c != '-' || i == 0) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 63
 }
 
 // Dir is the folder of one bottle, mode 0700. Its methods name the files in it;

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -58,5 +59,16 @@ func TestHoldApplyEnds(t *testing.T) {
 	defer cancel()
 	if _, err := d.HoldApply(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v; want the end of the context", err)
+	}
+}
+
+func TestValidSlug(t *testing.T) {
+	for s, want := range map[string]bool{
+		"web": true, "9-a": true, strings.Repeat("a", 63): true, strings.Repeat("a", 64): false, "": false, "-a": false,
+		"Web": false, "a\n": false, "a/b": false, "a.b": false, "a_b": false, "é": false, "a\x00": false,
+	} {
+		if got := ValidSlug(s) == nil; got != want {
+			t.Errorf("%q: got %v, want %v", s, got, want)
+		}
 	}
 }
