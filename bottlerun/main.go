@@ -25,5 +25,6 @@ func main() {
 		cli.Verb{Name: "report", Run: reportVerb},
 		cli.Verb{Name: "gc", Run: gc},
 		cli.Verb{Name: "images", Run: images},
+		cli.Verb{Name: "doctor", Run: doctor},
 	)
 }

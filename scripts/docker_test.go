@@ -37,6 +37,10 @@ func TestInContainer(t *testing.T) {
 			t.Errorf("as %s: wanted exit 3 and that this is a container; got exit %d\n%s", user, code, out)
 		}
 	}
+	out, code := runDocker(t, "run", "--rm", "--network", "none", "--user", "12345:12345", "-e", "BOTTLE_DIR=/work/.state", image, "/bin/bottlerun", "doctor")
+	if code != 1 || !strings.Contains(out, "says no\tcontainer\t") || !strings.Contains(out, "says no\tbackend local\t") || !strings.Contains(out, "hint: run bottlerun on the host") {
+		t.Errorf("doctor: wanted exit 1 and that this is a container; got exit %d\n%s", code, out)
+	}
 	for _, p := range programs {
 		if out, code := runDocker(t, "run", "--rm", "--network", "none", image, "/bin/"+p, "-version"); code != 0 {
 			t.Errorf("%s -version: exit %d\n%s", p, code, out)

@@ -13,8 +13,7 @@ import (
 // namespaces alone hold, and process 1 ignores or outlives most signals. The
 // file system needs no rules, since what is not shown is not there.
 func landlockScope() error {
-	abi, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	if e != 0 || abi < 6 {
+	if landlockABI() < 6 {
 		return nil
 	}
 	attr := unix.LandlockRulesetAttr{Scoped: unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL}
@@ -27,4 +26,13 @@ func landlockScope() error {
 		return fmt.Errorf("landlock: %w", e)
 	}
 	return nil
+}
+
+// landlockABI is the kernel's, 0 where there is none.
+func landlockABI() int {
+	abi, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if e != 0 {
+		return 0
+	}
+	return int(abi)
 }

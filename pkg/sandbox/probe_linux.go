@@ -92,11 +92,17 @@ func remedy(step string, err error, setting func(string) string) string {
 }
 
 // inContainer guesses from the marks that engines leave.
-func inContainer(setting func(string) string) bool {
+func inContainer(setting func(string) string) bool { return containerMark(setting) != "" }
+
+// containerMark is the mark, or "".
+func containerMark(setting func(string) string) string {
 	for _, p := range []string{"/.dockerenv", "/run/.containerenv", RunDir} {
 		if _, err := os.Stat(p); err == nil {
-			return true
+			return p
 		}
 	}
-	return strings.Contains(setting("/proc/1/cgroup"), "docker")
+	if strings.Contains(setting("/proc/1/cgroup"), "docker") {
+		return "/proc/1/cgroup"
+	}
+	return ""
 }
