@@ -60,27 +60,31 @@ func foreground() error {
 	return nil
 }
 
-// confine gives up what _init left: that has dropped the capabilities and set
-// no_new_privs, which process 1 has no use for either. The filter comes last,
-// since it refuses some of the steps before it.
-func confine(pids uint64) error {
+// shut is what holds for process 1 as for the agent, and is set before it starts
+// anything: a second command's process is there while the agent runs, which has
+// the same uid, and where the kernel has no Landlock could take it over before it
+// shut itself. The filter comes last, since it refuses a step before it.
+func shut() error {
 	// The session keyring is the operator's, also across namespaces. Anonymous:
 	// a name could be joined by others.
 	if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil && err != unix.ENOSYS {
 		return fmt.Errorf("session keyring: %w", err)
 	}
-	// Counted per user namespace, threads included (Linux 5.14): a pid limit.
-	if err := unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: pids, Max: pids}); err != nil {
-		return fmt.Errorf("process limit: %w", err)
-	}
 	// A core of an agent that was given a file may hold it and leave by another way.
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("core limit: %w", err)
 	}
-	if err := landlockScope(); err != nil {
-		return err
-	}
 	return filterSyscalls()
+}
+
+// confine gives up what process 1 has still: it must not come to the agent's
+// limit, nor be within reach of its signals.
+func confine(pids uint64) error {
+	// Counted per user namespace, threads included (Linux 5.14): a pid limit.
+	if err := unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: pids, Max: pids}); err != nil {
+		return fmt.Errorf("process limit: %w", err)
+	}
+	return landlockScope()
 }
 
 // become executes the command; it returns the exit code when that fails, as a

@@ -106,7 +106,8 @@ func build(ctl *wire, s *spec) error {
 	return ctl.send(message{Kind: kindReady, Names: names}, files...)
 }
 
-// becomeReap drops every capability and executes _reap in this process. An
+// becomeReap drops every capability, puts on the filter and executes _reap in
+// this process. An
 // execution rather than a system call on all threads, as that is not to be had
 // in a program linked with cgo (syscall.AllThreadsSyscall).
 func becomeReap(ctl *wire, s *spec) error {
@@ -125,6 +126,9 @@ func becomeReap(ctl *wire, s *spec) error {
 		return err
 	}
 	if err := pass(sock, f); err != nil {
+		return err
+	}
+	if err := shut(); err != nil {
 		return err
 	}
 	return fmt.Errorf("executing %s: %w", stageReap, syscall.Exec("/proc/self/exe", []string{"bottle", stageReap}, os.Environ()))

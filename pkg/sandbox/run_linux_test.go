@@ -243,3 +243,20 @@ with m.Pool(2) as p: print(sum(p.map(abs, [-1, -2])))'`, "3\n"},
 		})
 	}
 }
+
+// TestProcessOneIsShut: what process 1 starts is filtered from its first
+// instruction, and has no capability to gain.
+func TestProcessOneIsShut(t *testing.T) {
+	needsSandbox(t)
+	sb, err := Start(config(t, newWorkspace(t, Policy{}), "true"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sb.Abandon()
+	path := fmt.Sprintf("/proc/%d/status", sb.Pid())
+	eventually(t, "process 1 with a filter and without capabilities", func() bool {
+		status := readSetting(path)
+		return strings.Contains(status, "\nSeccomp:\t2\n") && strings.Contains(status, "\nNoNewPrivs:\t1\n") &&
+			strings.Contains(status, "\nCapBnd:\t0000000000000000\n")
+	})
+}

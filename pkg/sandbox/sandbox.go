@@ -6,10 +6,11 @@
 // The stages, each a new execution of the program's own file:
 //
 //	launcher   Start: clones the namespaces, keeps the agent's streams
-//	_init      process 1 builds: mounts, listeners; then drops its rights
+//	_init      process 1 builds: mounts, listeners; then drops its rights, joins
+//	           a keyring of its own and puts on the system call filter
 //	_reap      process 1 goes on: self-test, starts the agent, reaps, signals
-//	_agent     the agent's process before it becomes the agent: limits,
-//	           keyring, system call filter; then executes the command
+//	_agent     the agent's process before it becomes the agent: its limit of
+//	           processes, Landlock; then executes the command
 //
 // In a container, where the engine has made the namespaces, the second half of
 // this is to be had alone (contained_linux.go, part_linux.go):

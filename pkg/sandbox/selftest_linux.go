@@ -151,6 +151,9 @@ func selfTestConfined() error {
 	if n, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err != nil || n != 1 {
 		return errors.New("self-test: no_new_privs is not set")
 	}
+	if n, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err != nil || n != unix.SECCOMP_MODE_FILTER {
+		return errors.New("self-test: there is no system call filter")
+	}
 	return nil
 }
 
