@@ -43,12 +43,20 @@ func agentOf(command []string) string {
 }
 
 // SetCommand replaces the command, as one given to the launcher does. The agent
-// follows it unless the manifest names one.
+// follows it unless the manifest names one. A program that is the manifest's by its
+// name alone, or by its agent's, is that one: it need not be in the agent's PATH.
 func (m *Manifest) SetCommand(command []string) {
+	if len(m.Command) > 0 && m.programIs(command[0]) {
+		command = append([]string{m.Command[0]}, command[1:]...)
+	}
 	m.Command = command
 	if !m.agentNamed {
 		m.Agent = agentOf(command)
 	}
+}
+
+func (m *Manifest) programIs(name string) bool {
+	return name == path.Base(m.Command[0]) || name == m.Agent && name != None
 }
 
 func (m *reader) readAgent(n *yaml.Node) {

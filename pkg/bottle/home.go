@@ -46,11 +46,14 @@ func claudeHome(in Inside) map[string][]byte {
 }
 
 // codexHome: a call may wait for the operator as long as superviser lets it, and
-// the key that it asks for is the placeholder.
+// the key that it asks for is the placeholder. Its own sandbox makes namespaces,
+// which the bottle forbids: no command would run. The features are those that dial
+// chatgpt.com and github.com at each start (measured with 0.171.0).
 // https://developers.openai.com/codex/config-reference
 func codexHome(in Inside) map[string][]byte {
 	var b strings.Builder
-	b.WriteString("check_for_update_on_startup = false\n")
+	b.WriteString("check_for_update_on_startup = false\nsandbox_mode = \"danger-full-access\"\n")
+	b.WriteString("[features]\napps = false\nplugins = false\napi_key_model_discovery = false\n")
 	b.WriteString("[analytics]\nenabled = false\n")
 	b.WriteString("[projects." + quote(in.Workspace) + "]\ntrust_level = \"trusted\"\n")
 	b.WriteString("[mcp_servers.superviser]\ncommand = " + quote(in.Superviser[0]) + "\nargs = [")
@@ -60,7 +63,7 @@ func codexHome(in Inside) map[string][]byte {
 		}
 		b.WriteString(quote(a))
 	}
-	b.WriteString("]\ntool_timeout_sec = 300\n")
+	b.WriteString("]\ntool_timeout_sec = 300\ndefault_tools_approval_mode = \"approve\"\n")
 	return map[string][]byte{".codex/config.toml": []byte(b.String()), ".codex/auth.json": encode(object{"OPENAI_API_KEY": Placeholder})}
 }
 

@@ -30,6 +30,16 @@ func TestHome(t *testing.T) {
 	}
 }
 
+// TestHomeOfCodex: no sandbox in the sandbox, and nothing dialled but the API.
+func TestHomeOfCodex(t *testing.T) {
+	text := string(Home(mustParse(t, "agent: codex"), Inside{Workspace: "/w", Superviser: []string{"s"}})[".codex/config.toml"])
+	for _, want := range []string{"\nsandbox_mode = \"danger-full-access\"\n[", "\nplugins = false\n", "\ndefault_tools_approval_mode = \"approve\"\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+}
+
 // TestEnvPlaceholder: the name of a credential may hold the placeholder, nothing else.
 func TestEnvPlaceholder(t *testing.T) {
 	const route = "egress_proxy: {routes: [{host: api.openai.com, auth: {scheme: Bearer, token_ref: OPENAI_API_KEY}}]}\n"

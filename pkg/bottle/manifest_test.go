@@ -136,6 +136,28 @@ func TestAgent(t *testing.T) {
 	}
 }
 
+// TestSetCommand: a program is the manifest's by its agent's name, or its own.
+func TestSetCommand(t *testing.T) {
+	cases := []struct {
+		yaml    string
+		command []string
+		want    string
+	}{
+		{"agent: claude\ncommand: [/x/claude.exe, --model, y]", []string{"claude", "-p", "hi"}, "/x/claude.exe -p hi"},
+		{"command: [/x/opencode]", []string{"opencode", "run"}, "/x/opencode run"},
+		{"agent: claude\ncommand: [/x/claude.exe]", []string{"/y/claude"}, "/y/claude"},
+		{"agent: claude\ncommand: [/x/claude.exe]", []string{"sh", "-c", "claude"}, "sh -c claude"},
+		{"agent: none\ncommand: [/x/run]", []string{"none"}, "none"},
+		{"agent: claude", []string{"claude"}, "claude"},
+	}
+	for _, c := range cases {
+		m := mustParse(t, c.yaml)
+		if m.SetCommand(c.command); strings.Join(m.Command, " ") != c.want {
+			t.Errorf("%q with %q: got %q; want %q", c.yaml, c.command, m.Command, c.want)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	names, _ := filepath.Glob("testdata/*/*.yaml")
 	for _, name := range names {
