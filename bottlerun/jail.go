@@ -29,9 +29,11 @@ type jail interface {
 // processes of the launcher.
 type place interface {
 	jail
+	// Open finds out what can be refused, and proxyURL. The parts start after it.
+	open() error
 	// Build makes the place and the listeners. The agent does not run yet.
-	build(env []string) error
-	// Proxy and super are the sockets for egress-proxy and superviser.
+	build() error
+	// Proxy and super are the sockets for egress-proxy and superviser, once built.
 	proxy() *os.File
 	super() *os.File
 }
@@ -52,9 +54,8 @@ type localJail struct {
 	over  bool // it was waited for
 }
 
-func (j *localJail) build(agentEnv []string) error {
-	p := j.plan
-	work, err := sandbox.OpenWorkspace(p.work, p.policy)
+func (j *localJail) open() error {
+	work, err := sandbox.OpenWorkspace(j.plan.work, j.plan.policy)
 	if err != nil {
 		return cli.Refused(err)
 	}
@@ -62,8 +63,17 @@ func (j *localJail) build(agentEnv []string) error {
 	for _, n := range work.Notes() {
 		note(j.env, "%s", n)
 	}
+	return nil
+}
+
+func (j *localJail) build() error {
+	p := j.plan
+	agentEnv, err := p.agentEnv(j.proxyURL())
+	if err != nil {
+		return err
+	}
 	cfg := sandbox.Config{
-		Name: p.name, Args: p.command, Env: agentEnv, Workspace: work, ReadOnly: p.readOnly, Bundle: j.pem,
+		Name: p.name, Args: p.command, Env: agentEnv, Workspace: j.work, ReadOnly: p.readOnly, Bundle: j.pem,
 		Files:    map[string][]byte{"ca.pem": j.ca, "mcp.json": []byte(mcpConfig)},
 		Home:     bottle.Home(p.manifest, bottle.Inside{Workspace: p.work, Superviser: superviser}),
 		Programs: map[string]string{"superviser": p.super},

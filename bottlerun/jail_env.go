@@ -33,7 +33,10 @@ type envJail struct {
 	done    <-chan error
 }
 
-func (j *envJail) build([]string) error {
+// build has nothing left to do: the address had to be known before the parts.
+func (j *envJail) build() error { return nil }
+
+func (j *envJail) open() error {
 	j.ctx, j.cancel = context.WithTimeout(context.Background(), healthTimeout)
 	note(j.env, "WARNING: -backend env is NO sandbox. The agent can read your files and reach any host; only programs that honour the proxy variables use egress-proxy")
 	if err := atomicfile.Write(j.plan.dir.In(bundleName), j.pem, 0o600); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bottle/pkg/escape"
+	"bottle/pkg/lent"
 	"bottle/pkg/sandbox"
 	"bottle/pkg/state"
 )
@@ -24,6 +25,9 @@ type part struct {
 	ended chan struct{} // closed after err is set
 	err   error
 	hold  *os.File // its standard input, which ends with this process
+
+	lender   *lent.Lender // nil of a part that serves nothing in the jail
+	listener func() *os.File
 }
 
 // stopTime is how long a part may take to end before it is killed. The agent is
@@ -60,6 +64,23 @@ func startPart(name, log, path string, args, env []string, died chan<- mortal, f
 		died <- p
 	}()
 	return p, nil
+}
+
+// lend gives the part the listener that it was started to serve.
+func (p *part) lend() error {
+	if p.lender == nil {
+		return nil
+	}
+	err := p.lender.Lend(p.listener())
+	if err == nil {
+		return nil
+	}
+	select { // it takes nothing any more: most likely it has ended
+	case <-p.ended:
+		return p.death()
+	case <-time.After(stopTime):
+		return fmt.Errorf("%s did not take its listener: %w", p.name, err)
+	}
 }
 
 // stop ends the part, at once if it does not end by itself.

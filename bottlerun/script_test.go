@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"bottle/pkg/lent"
 	"bottle/pkg/mirror/standin"
 	"bottle/pkg/sandbox"
 	"bottle/pkg/scripttest"
@@ -71,7 +73,7 @@ func proxyStandin() int {
 		fmt.Fprintln(os.Stderr, "egress-proxy: the stand-in was told to die")
 		return 3
 	}
-	l, err := net.FileListener(os.NewFile(3, "listener"))
+	l, err := lent.Listener(context.Background(), 3)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 3
@@ -101,7 +103,7 @@ func superviserStandin() int {
 		io.Copy(os.Stdout, c)
 		return 0
 	}
-	l, err := net.FileListener(os.NewFile(3, "listener"))
+	l, err := lent.Listener(context.Background(), 3)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 3

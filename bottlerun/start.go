@@ -15,6 +15,7 @@ import (
 	"bottle/pkg/atomicfile"
 	"bottle/pkg/ca"
 	"bottle/pkg/cli"
+	"bottle/pkg/lent"
 	"bottle/pkg/sandbox"
 	"bottle/pkg/state"
 )
@@ -93,7 +94,9 @@ func (r *running) steps() []func() error {
 		r.jail = d
 		return append(append([]func() error{r.clean}, d.steps()...), r.letGo)
 	}
-	return []func() error{r.clean, r.openRecord, r.writeState, r.buildJail, r.startPipelock, r.startProxy, r.startSuperviser, r.fillRecord, r.letGo}
+	// The parts get ready while the jail is built; what they serve reaches them then.
+	return []func() error{r.clean, r.openRecord, r.writeState, r.openJail, r.startPipelock, r.startProxy, r.startSuperviser,
+		r.buildJail, r.lend, r.fillRecord, r.letGo}
 }
 
 // whoRuns names the holder of a name that is taken.
@@ -166,20 +169,26 @@ func (r *running) writeState() error {
 	return nil
 }
 
-func (r *running) buildJail() error {
+func (r *running) openJail() error {
 	r.noteLimits()
+	r.place = &localJail{plan: r.plan, env: r.env, watch: r.watch, ca: r.ca, pem: r.pem}
 	if r.backend == backendEnv {
 		r.place = &envJail{plan: r.plan, env: r.env, pem: r.pem}
-		r.jail = r.place
-		return r.place.build(nil)
 	}
-	agentEnv, err := r.agentEnv("http://" + sandbox.ProxyAddr)
-	if err != nil {
-		return err
-	}
-	r.place = &localJail{plan: r.plan, env: r.env, watch: r.watch, ca: r.ca, pem: r.pem}
 	r.jail = r.place
-	return r.place.build(agentEnv)
+	return r.place.open()
+}
+
+func (r *running) buildJail() error { return r.place.build() }
+
+// lend hands the listeners to the parts, which have waited for them.
+func (r *running) lend() error {
+	for _, p := range r.parts {
+		if err := p.lend(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // noteLimits says which limits nobody enforces, rather than to seem to.
@@ -202,18 +211,26 @@ func (r *running) startProxy() error {
 	for slot, value := range r.tokens {
 		tokens = append(tokens, slot+"="+value) // in the environment: on no disk
 	}
-	return r.add("egress-proxy", r.proxy, r.proxyArgs(upstream), r.partEnv(tokens...), r.place.proxy())
+	return r.add("egress-proxy", r.proxy, r.proxyArgs(upstream), r.partEnv(tokens...), r.place.proxy)
 }
 
 func (r *running) startSuperviser() error {
-	return r.add("superviser", r.super, r.superviserArgs(r.jail.proxyURL()), r.partEnv(), r.place.super())
+	return r.add("superviser", r.super, r.superviserArgs(r.jail.proxyURL()), r.partEnv(), r.place.super)
 }
 
-func (r *running) add(name, path string, args, env []string, files ...*os.File) error {
-	p, err := startPart(name, r.dir.Log(name), path, args, env, r.died, files...)
+// add starts a part that is to serve what listener gives, once that is there.
+func (r *running) add(name, path string, args, env []string, listener func() *os.File) error {
+	lender, theirs, err := lent.New()
 	if err != nil {
 		return err
 	}
+	defer theirs.Close()
+	p, err := startPart(name, r.dir.Log(name), path, args, env, r.died, theirs)
+	if err != nil {
+		lender.Close()
+		return err
+	}
+	p.lender, p.listener = lender, listener
 	r.parts = append(r.parts, p)
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -8,13 +9,15 @@ import (
 	"strings"
 
 	"bottle/pkg/cli"
+	"bottle/pkg/lent"
 
 	"golang.org/x/sys/unix"
 )
 
 // inherited takes up the listening socket at descriptor N of "fd:N", as lent by
-// a launcher: the socket may live in another network namespace.
-func inherited(s string) (net.Listener, bool, error) {
+// a launcher: the socket may live in another network namespace. It may also come
+// later, over a socket pair at N: then this waits for it, with all else ready.
+func inherited(ctx context.Context, s string) (net.Listener, bool, error) {
 	digits, ok := strings.CutPrefix(s, "fd:")
 	if !ok {
 		return nil, false, nil
@@ -23,12 +26,9 @@ func inherited(s string) (net.Listener, bool, error) {
 	if err != nil || n < 3 {
 		return nil, true, cli.Misused("-listen %q; wanted fd:3 or above", s)
 	}
-	unix.CloseOnExec(n)
-	f := os.NewFile(uintptr(n), s)
-	defer f.Close()
-	ln, err := net.FileListener(f)
+	ln, err := lent.Listener(ctx, n)
 	if err != nil {
-		return nil, true, fmt.Errorf("-listen %s: %v; wanted a listening socket at that descriptor", s, err)
+		return nil, true, fmt.Errorf("-listen %s: %w; wanted a listening socket at that descriptor, or one sent over it", s, err)
 	}
 	return ln, true, nil
 }

@@ -57,14 +57,14 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// A lent listener is connected to before its process serves it: nobody has to
+// A listener to be lent is connected to before its process serves it: nobody has to
 // guess when that is.
-type lent struct {
+type lendableListener struct {
 	addr string
 	file *os.File
 }
 
-func lendable(t *testing.T) lent {
+func lendable(t *testing.T) lendableListener {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -76,7 +76,7 @@ func lendable(t *testing.T) lent {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	return lent{ln.Addr().String(), f}
+	return lendableListener{ln.Addr().String(), f}
 }
 
 // status is a figure of proc(5)'s status: kB, or a number.

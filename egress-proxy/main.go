@@ -50,11 +50,14 @@ func serve(ctx context.Context, env *cli.Env, hup <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
-	ln, self, err := listen(o.listen)
+	access, err := openAccessLog(o.accessLog, env.Stdout)
 	if err != nil {
 		return err
 	}
-	access, err := openAccessLog(o.accessLog, env.Stdout)
+	ln, self, err := listen(ctx, o.listen)
+	if err != nil && ctx.Err() != nil {
+		return nil // told to end before there was anything to serve
+	}
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"net"
@@ -172,8 +173,8 @@ func systemBundle() ([]byte, error) {
 }
 
 // listen opens the listener: an address, fd:N for an inherited one, or unix:PATH.
-func listen(s string) (net.Listener, []netip.AddrPort, error) {
-	if ln, ok, err := inherited(s); ok {
+func listen(ctx context.Context, s string) (net.Listener, []netip.AddrPort, error) {
+	if ln, ok, err := inherited(ctx, s); ok {
 		return ln, nil, err
 	}
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"bottle/pkg/ca"
+	"bottle/pkg/lent"
 	"bottle/pkg/scripttest"
 )
 
@@ -22,7 +23,8 @@ func TestMain(m *testing.M) {
 		"egress-proxy": func() int { main(); return 0 },
 		"ca-new":       caNew,
 		"get":          get,
-		"lend":         lend,
+		"lend":         func() int { return lend(false) },
+		"lend-later":   func() int { return lend(true) },
 		"fifo":         func() int { return trouble(syscall.Mkfifo(os.Args[1], 0o644)) },
 	})
 }
@@ -92,8 +94,9 @@ func address(log string) string {
 	return addr
 }
 
-// lend runs a program with a listening socket as its descriptor 3.
-func lend() int {
+// lend runs a program with a listening socket as its descriptor 3, or with a
+// socket pair over which that has been sent.
+func lend(later bool) int {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return trouble(err)
@@ -105,6 +108,16 @@ func lend() int {
 	path, err := exec.LookPath(os.Args[1])
 	if err != nil {
 		return trouble(err)
+	}
+	if later {
+		lender, theirs, err := lent.New()
+		if err == nil {
+			err = lender.Lend(f)
+		}
+		if err != nil {
+			return trouble(err)
+		}
+		f = theirs
 	}
 	if err := syscall.Dup3(int(f.Fd()), 3, 0); err != nil {
 		return trouble(err)

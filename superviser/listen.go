@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"bottle/pkg/cli"
+	"bottle/pkg/lent"
 )
 
 const (
@@ -25,7 +26,10 @@ const (
 // listen serves each connection of the listener that where names, until ctx
 // ends.
 func (a *agent) listen(ctx context.Context, where string) error {
-	l, err := listener(where)
+	l, err := listener(ctx, where)
+	if err != nil && ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -86,9 +90,10 @@ func (w timedWriter) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-// listener opens "fd:N", an inherited listening socket, or "unix:PATH", made
-// with mode 0600 in place of what an earlier process left there.
-func listener(where string) (net.Listener, error) {
+// listener opens "fd:N", a listening socket that is inherited, or sent over a
+// socket pair that is, or "unix:PATH", made with mode 0600 in place of what an
+// earlier process left there.
+func listener(ctx context.Context, where string) (net.Listener, error) {
 	kind, what, _ := strings.Cut(where, ":")
 	switch kind {
 	case "fd":
@@ -96,11 +101,9 @@ func listener(where string) (net.Listener, error) {
 		if err != nil || n < 3 {
 			return nil, cli.Misused("-listen %s: wanted fd:N with N from 3 on", where)
 		}
-		f := os.NewFile(uintptr(n), where)
-		defer f.Close()
-		l, err := net.FileListener(f)
+		l, err := lent.Listener(ctx, n)
 		if err != nil {
-			return nil, fmt.Errorf("-listen %s: %v; wanted a listening socket", where, err)
+			return nil, fmt.Errorf("-listen %s: %w; wanted a listening socket", where, err)
 		}
 		return l, nil
 	case "unix":
