@@ -12,14 +12,14 @@ import (
 func (p *plan) printDocker(env *cli.Env, line func(string, ...string)) error {
 	d := newDock(&running{plan: p, env: env})
 	defer d.cancel()
-	_, hash, err := programs()
-	if err != nil {
-		return err
-	}
 	if err := d.openWorkspaceDry(); err != nil {
 		return err
 	}
 	defer d.space.Close()
+	_, hash, err := programs()
+	if err != nil {
+		return err
+	}
 	d.image, d.agent.name, d.proxyA, d.inner = "bottle-parts:"+hash, p.agentImageName(), sandbox.ProxyAddr, "SUBNET"
 	if d.bridged() {
 		d.proxyA = "ADDRESS:" + proxyPort

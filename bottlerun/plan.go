@@ -147,10 +147,10 @@ func (p *plan) findWorkspace(o options) error {
 	}
 	real, err := filepath.EvalSymlinks(abs)
 	if err != nil {
-		return cli.Refusedf("workspace %s: %v", dir, reason(err))
+		return cli.Refusedf("workspace %s: %v; wanted a folder of one project\nhint: make it first, or name another with -dir", dir, reason(err))
 	}
 	if fi, err := os.Stat(real); err != nil || !fi.IsDir() {
-		return cli.Refusedf("workspace %s: not a folder", dir)
+		return cli.Refusedf("workspace %s: not a folder; wanted one of one project\nhint: name its folder with -dir", dir)
 	}
 	if real == "/" {
 		return cli.Refusedf("workspace /: everything is below it; wanted a folder of one project")

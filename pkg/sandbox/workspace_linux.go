@@ -202,7 +202,7 @@ func refuseHidden(path string, pol Policy) error {
 			real = d // not made yet: compare as written
 		}
 		if within(real, path) || within(path, real) {
-			return fmt.Errorf("workspace %s: it and the bottles' own files in %s must not contain each other", path, d)
+			return fmt.Errorf("workspace %s: it and the bottles' own files in %s must not contain each other\nhint: BOTTLE_DIR=FOLDER has them elsewhere", path, d)
 		}
 	}
 	return nil
