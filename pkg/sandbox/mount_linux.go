@@ -123,13 +123,18 @@ func writeFile(path string, data []byte, mode uint32) error {
 	return nil
 }
 
+// inodeBytes is the room of a tmpfs for each of its files. Without a limit it
+// takes as many as half the machine's pages, empty ones too, and an empty file is
+// a kilobyte of the kernel's memory.
+const inodeBytes = 2 << 10
+
 // mountTmpfs mounts a new tmpfs at path, which it makes. Its files belong to
 // the agent's identity, as that is who _init is.
 func mountTmpfs(path string, mode uint32, bytes uint64, flags uintptr) error {
 	if err := makeDirs(path); err != nil {
 		return err
 	}
-	data := fmt.Sprintf("mode=%04o,size=%d", mode, bytes)
+	data := fmt.Sprintf("mode=%04o,size=%d,nr_inodes=%d", mode, bytes, max(bytes/inodeBytes, 1024))
 	if err := unix.Mount("tmpfs", path, "tmpfs", flags|unix.MS_NOSUID, data); err != nil {
 		return fmt.Errorf("tmpfs on %s: %w", path, err)
 	}

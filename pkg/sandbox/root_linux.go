@@ -53,7 +53,7 @@ func newRoot(*spec) error {
 		return fmt.Errorf("making mounts private: %w", err)
 	}
 	const base = "/tmp"
-	if err := unix.Mount("tmpfs", base, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("mode=0755,size=%d", rootBytes)); err != nil {
+	if err := unix.Mount("tmpfs", base, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, fmt.Sprintf("mode=0755,size=%d,nr_inodes=%d", rootBytes, rootBytes/inodeBytes)); err != nil {
 		return fmt.Errorf("tmpfs: %w", err)
 	}
 	if err := unix.Mkdir(base+host, 0o700); err != nil {

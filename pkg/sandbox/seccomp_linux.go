@@ -136,6 +136,7 @@ func filter() []unix.SockFilter {
 	}
 	p.onCall(unix.SYS_CLONE, func(b *program) { b.denyFlags(newNamespaces) })
 	p.onCall(unix.SYS_UNSHARE, func(b *program) { b.denyFlags(newNamespaces | cloneNewTime) })
+	p.onCall(unix.SYS_PERSONALITY, personalityBody)
 	p.onCall(unix.SYS_IOCTL, ioctlBody)
 	p.onCall(unix.SYS_SOCKET, socketBody)
 	p.onCall(unix.SYS_SOCKETPAIR, socketBody)
@@ -160,6 +161,24 @@ func (p *program) denyFlags(flags uint32) {
 	p.ifSet(flags)
 	p.ret(perm)
 	p.ret(allow)
+}
+
+// Of personality(2) is left what debuggers, sanitizers and builds of 32-bit
+// packages ask for, and the question itself.
+const (
+	personalities    = 0x0008 | 0x0020000 | 0x0040000 // PER_LINUX32, UNAME26, ADDR_NO_RANDOMIZE
+	personalityQuery = 0xffffffff
+)
+
+// personalityBody denies the others: execution domains of other systems, memory
+// that is executable without being asked for.
+func personalityBody(b *program) {
+	b.arg(0)
+	b.ifEq(personalityQuery)
+	b.ret(allow)
+	b.ifSet(personalityQuery &^ personalities)
+	b.ret(perm)
+	b.ret(allow)
 }
 
 // ioctlBody denies typing into a terminal (TIOCSTI, TIOCLINUX), and loading

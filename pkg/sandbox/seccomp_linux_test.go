@@ -101,6 +101,10 @@ func TestFilterVerdicts(t *testing.T) {
 		{"create", auditArch, unix.SYS_OPENAT, []uint64{0, 0, unix.O_CREAT, 0o777}, allow},
 		{"create suid", auditArch, unix.SYS_OPENAT, []uint64{0, 0, unix.O_CREAT, 0o4777}, perm},
 		{"tmpfile suid", auditArch, unix.SYS_OPENAT, []uint64{0, 0, unix.O_TMPFILE, 0o2777}, perm},
+		{"address randomization off", auditArch, unix.SYS_PERSONALITY, []uint64{0x0040000}, allow},
+		{"personality asked for", auditArch, unix.SYS_PERSONALITY, []uint64{0xffffffff}, allow},
+		{"another system's", auditArch, unix.SYS_PERSONALITY, []uint64{0x0001 | 0x4000000}, perm},
+		{"read implies exec", auditArch, unix.SYS_PERSONALITY, []uint64{0x0400000}, perm},
 		{"sticky", auditArch, unix.SYS_FCHMOD, []uint64{0, 0o1777}, allow},
 		{"suid", auditArch, unix.SYS_FCHMOD, []uint64{0, 0o4755}, perm},
 	} {
