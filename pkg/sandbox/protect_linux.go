@@ -25,14 +25,6 @@ import (
 //   - Every folder between the workspace and such a path is bound over itself,
 //     writable: a mount point cannot be renamed, else `mv .git x` would
 //     carry the read-only hooks away and leave room for others.
-var protected = []string{
-	".git/hooks", ".git/config", ".git/modules", ".git/" + commondir, ".gitmodules", commondir,
-	"bottle.yaml", // the manifest: what the next bottle here may reach
-	".mcp.json", ".vscode", ".idea", ".envrc",
-	".codex/config.toml", ".gemini/settings.json", ".cursor/mcp.json",
-	".claude/commands", ".claude/agents", ".claude/hooks", ".claude/settings.json", ".claude/settings.local.json",
-	".bashrc", ".bash_profile", ".bash_login", ".profile", ".zshrc", ".zprofile", ".zshenv", ".zlogin",
-}
 
 // bareHead is what git takes a folder for a repository by.
 const bareHead = "HEAD"
@@ -43,10 +35,6 @@ var bareProtected = []string{bareHead, "config", "hooks", "modules"}
 // BareRepository are the paths that make a folder a repository without .git, or
 // configure it.
 func BareRepository() []string { return append(slices.Clone(bareProtected), commondir) }
-
-// protectedIfThere are harmless as long as they are missing: git reads
-// config.worktree only where .git/config, which is covered, says so.
-var protectedIfThere = []string{".git/config.worktree"}
 
 // commondir in a repository sends git elsewhere for configuration and hooks
 // (gitrepository-layout(5)). git stops at an empty folder of that name, so in a
@@ -79,17 +67,34 @@ func (w *Workspace) cover(pol Policy) error {
 			return err
 		}
 	}
-	slices.Sort(w.covered)
-	w.covered = slices.Compact(w.covered)
+	w.covered = outermost(w.covered)
 	if slices.Contains(w.covered, ".git") && w.hasNoRepository() {
 		w.notes = append(w.notes, "the workspace has no .git, and the agent cannot make one\nhint: run git init first, or let the agent: -writable .git")
 	}
 	return nil
 }
 
+// outermost sorts the list and drops what lies in another of its paths.
+func outermost(list []string) []string {
+	slices.Sort(list)
+	list = slices.Compact(list)
+	has := map[string]bool{}
+	for _, p := range list {
+		has[p] = true
+	}
+	return slices.DeleteFunc(list, func(p string) bool {
+		for dir := filepath.Dir(p); dir != "."; dir = filepath.Dir(dir) {
+			if has[dir] {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // toProtect is what coverPath makes a placeholder for when it is missing.
 func (w *Workspace) toProtect() []string {
-	list := slices.Clone(protected)
+	list := append(slices.Clone(protected), w.hooksPaths()...)
 	if st, err := beneath.Lstat(int(w.dir.Fd()), bareHead); err == nil && !isPlaceholder(st) {
 		list = append(list, bareProtected...)
 	}
@@ -204,7 +209,7 @@ func (w *Workspace) uncover() {
 	if unix.Flock(int(w.dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return
 	}
-	for _, rel := range slices.Concat(protected, bareProtected) {
+	for _, rel := range slices.Concat(protected, bareProtected, w.hooksPaths()) {
 		for ; rel != "."; rel = filepath.Dir(rel) {
 			removePlaceholder(int(w.dir.Fd()), rel)
 		}

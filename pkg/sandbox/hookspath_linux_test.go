@@ -1,0 +1,55 @@
+package sandbox
+
+import (
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// TestHooksPath: the folder that git takes hooks from is covered, there or not,
+// and goes again when it was not.
+func TestHooksPath(t *testing.T) {
+	dir := t.TempDir()
+	mkdir(t, filepath.Join(dir, ".git"))
+	write(t, filepath.Join(dir, ".git/config"), "")
+	without := openWorkspace(t, dir, Policy{})
+	without.Close()
+	for setting, want := range map[string]string{
+		"[core]\n\thooksPath = .githooks\n":                ".githooks",
+		"[core] HOOKSPATH=\"tools/git hooks\" ; a comment": "tools",
+		"[core]\n\thookspath = " + dir + "/a # absolute\n": "a",
+		"[core]\n\thooksPath = .husky/_\n":                 ".husky",
+		"[core]\n\thooksPath = /elsewhere\n":               "",
+		"[core]\n\thooksPath = ../out\n":                   "",
+		"[core]\n\thooksPath = .\n":                        "",
+	} {
+		write(t, filepath.Join(dir, ".git/config"), setting)
+		before := listing(t, dir)
+		w := openWorkspace(t, dir, Policy{})
+		got := w.Covered()
+		if want == "" && !slices.Equal(got, without.Covered()) || want != "" && !slices.Contains(got, want) || slices.Contains(got, ".husky/_") {
+			t.Errorf("%q: covers %v; wanted %q", setting, got, want)
+		}
+		w.Close()
+		if after := listing(t, dir); after != before {
+			t.Errorf("%q: left %q, was %q", setting, after, before)
+		}
+	}
+}
+
+// TestHooksPathOfGit: what git writes is read.
+func TestHooksPathOfGit(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	for _, args := range [][]string{{"init", "-q"}, {"config", "core.hooksPath", `ci/ho"oks`}} {
+		if out, err := exec.Command("git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	if w := openWorkspace(t, dir, Policy{}); !slices.Contains(w.Covered(), "ci") {
+		t.Errorf("covered: %v", w.Covered())
+	}
+}
