@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -35,8 +34,23 @@ func (e *Engine) Where(ctx context.Context) (context, host string, err error) {
 		}
 		return e.Context, host, nil
 	}
-	out, err := e.Output(ctx, nil, "context", "show")
-	return string(bytes.TrimSpace(out)), "", err
+	// Not "context show": the CLI of 20.10 has none.
+	out, err := e.Output(ctx, nil, "context", "ls", "--format", "{{json .}}")
+	if err != nil {
+		return "", "", err
+	}
+	err = eachJSON(out, func(c struct {
+		Name    string
+		Current bool
+	}) {
+		if c.Current {
+			context = c.Name
+		}
+	})
+	if err == nil && context == "" {
+		err = errors.New("docker context ls: none of them is the current one; wanted one, for which engine this is")
+	}
+	return context, "", err
 }
 
 // Place is the context and the host that e was given; both "" for what the CLI
