@@ -12,11 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// agentMain is the stage _agent: it gives up what is left and becomes the
-// command. Everything below works on the calling thread, which is the one that
-// executes; the Go runtime's others end with that (execve(2)). It returns only
-// when that did not happen: the exit code.
+// agentMain is the stage _agent: it gives up what is left, waits for the word of
+// process 1, and becomes the command. It returns only when that did not happen:
+// the exit code, which process 1 gets to know at once (see prepare).
 func agentMain() int {
+	unix.CloseOnExec(releaseFd)
+	code := prepared()
+	unix.SendmsgN(releaseFd, []byte{byte(code)}, nil, nil, unix.MSG_NOSIGNAL)
+	return code
+}
+
+// prepared works on the calling thread, which is the one that executes; the Go
+// runtime's others end with that (execve(2)).
+func prepared() int {
 	runtime.LockOSThread()
 	var s agentSpec
 	if err := readSpec(agentFd, &s); err != nil {
@@ -37,7 +45,21 @@ func agentMain() int {
 	if err := selfTestConfined(); err != nil {
 		return cannot(err)
 	}
+	if !released() {
+		return CannotStart
+	}
 	return become(s, "hint: only /usr, /opt, the workspace and what -ro shows are there inside")
+}
+
+// released waits for the word of process 1. Without it the parts are not healthy,
+// or the self-test has failed, which process 1 tells.
+func released() bool {
+	for {
+		n, err := unix.Read(releaseFd, make([]byte, 1))
+		if err != unix.EINTR {
+			return n == 1
+		}
+	}
 }
 
 func cannot(err error) int {

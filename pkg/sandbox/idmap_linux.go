@@ -52,18 +52,18 @@ func rootIdmap() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer in.Close()
 	done, err := StartTied(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("user namespace for the workspace: %w", err)
 	}
 	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", cmd.Process.Pid))
-	in.Close()
+	cmd.Process.Kill() // before it has got as far as to wait, mostly
 	<-done
 	return ns, err
 }
 
-// holdMain is the stage _hold: it keeps its user namespace until its standard
-// input ends.
+// holdMain is the stage _hold: it keeps its user namespace until it is killed.
 func holdMain() int {
 	io.Copy(io.Discard, os.Stdin)
 	return 0

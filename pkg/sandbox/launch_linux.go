@@ -155,7 +155,7 @@ func (l *launch) inherit(f *os.File) int {
 // spec turns cfg into what _init reads, and opens what it inherits.
 func (l *launch) spec(cfg Config) (spec, error) {
 	s := spec{
-		Name: cfg.Name, Covered: cfg.Workspace.covered, Files: cfg.Files, Home: cfg.Home, Bundle: cfg.Bundle,
+		Name: cfg.Name, Covered: cfg.Workspace.covered, Files: cfg.Files, Home: cfg.Home,
 		Listen: cfg.Listen, Terminal: cfg.Terminal, TmpBytes: orElse(cfg.TmpBytes, defaultTmpBytes),
 		Programs: map[string]source{}, Passwd: passwdFor(l.id),
 		Agent: agentSpec{Args: cfg.Args, Env: cfg.Env, Dir: cfg.Workspace.Path, Umask: umask(), Pids: orElse(cfg.Pids, defaultPids)},
@@ -163,6 +163,13 @@ func (l *launch) spec(cfg Config) (spec, error) {
 	var err error
 	if s.Workspace, err = l.workspace(cfg.Workspace); err != nil {
 		return s, err
+	}
+	if len(cfg.Bundle) > 0 {
+		f, err := memfile("bundle", cfg.Bundle)
+		if err != nil {
+			return s, err
+		}
+		s.BundleFd = l.inherit(f)
 	}
 	for _, p := range cfg.ReadOnly {
 		src, err := l.source(p)

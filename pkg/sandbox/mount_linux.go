@@ -128,6 +128,24 @@ func writeFile(path string, data []byte, mode uint32) error {
 // a kilobyte of the kernel's memory.
 const inodeBytes = 2 << 10
 
+// fileFrom makes path with what the open file from holds.
+func fileFrom(path string, from int, mode uint32) error {
+	to, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, mode)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	defer unix.Close(to)
+	for at := int64(0); ; {
+		n, err := unix.Sendfile(to, from, &at, 1<<20)
+		if err != nil && err != unix.EINTR {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if err == nil && n == 0 {
+			return nil
+		}
+	}
+}
+
 // mountTmpfs mounts a new tmpfs at path, which it makes. Its files belong to
 // the agent's identity, as that is who _init is.
 func mountTmpfs(path string, mode uint32, bytes uint64, flags uintptr) error {

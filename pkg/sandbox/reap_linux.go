@@ -21,6 +21,7 @@ type pid1 struct {
 	contained bool        // in a container, which has the streams and addresses of its own
 	terminal  bool        // the agent's streams are a terminal
 	agent     int         // its process id
+	release   int         // socket to the agent's process that is prepared, see prepare
 	gone      atomic.Bool // the agent was reaped: its id may be another's
 }
 
@@ -38,10 +39,13 @@ func reapMain() int {
 	p := &pid1{ctl: ctl}
 	var s reapSpec
 	if err = readSpec(specFd, &s); err == nil {
+		err = p.prepare(s)
+	}
+	if err == nil {
 		err = p.awaitGo()
 	}
 	if err == nil {
-		err = p.start(s)
+		err = p.letGo()
 	}
 	if err != nil {
 		return report(ctl, err)
@@ -68,16 +72,31 @@ func (p *pid1) awaitGo() error {
 	return selfTest(m.Reach)
 }
 
-// start starts the stage _agent.
+// start starts the command at once.
 func (p *pid1) start(s reapSpec) error {
+	if err := p.prepare(s); err != nil {
+		return err
+	}
+	return p.letGo()
+}
+
+// prepare starts the stage _agent, which confines itself, and executes the
+// command only after letGo. Meanwhile the parts get ready.
+func (p *pid1) prepare(s reapSpec) error {
 	s.Agent.Terminal, p.terminal = s.Terminal, s.Terminal
 	f, err := specFile(s.Agent)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	p.release = pair[0]
+	defer unix.Close(pair[1])
 	p.agent, err = syscall.ForkExec("/proc/self/exe", []string{"bottle", stageAgent}, &syscall.ProcAttr{
-		Files: []uintptr{0, 1, 2, f.Fd()},
+		Files: []uintptr{0, 1, 2, f.Fd(), uintptr(pair[1])},
 		Env:   os.Environ(), // a stage's, see stageEnv
 		// A group, not a session: we stay the session's leader, so that the group
 		// is not an orphan and ^Z stops it (POSIX, "orphaned process group").
@@ -87,7 +106,27 @@ func (p *pid1) start(s reapSpec) error {
 		return fmt.Errorf("starting the agent: %w", err)
 	}
 	closeStdio()
-	return p.ctl.send(message{Kind: kindStarted})
+	return nil
+}
+
+// letGo has the agent's process execute the command, and tells the launcher
+// whether it did. The kernel closes the process's end of the pair when it has;
+// an exit code comes over it when it cannot.
+func (p *pid1) letGo() error {
+	defer unix.Close(p.release)
+	var code [1]byte
+	// An error is that of a process that has ended, and reap tells how.
+	unix.SendmsgN(p.release, code[:], nil, nil, unix.MSG_NOSIGNAL)
+	for {
+		n, err := unix.Read(p.release, code[:])
+		if err == unix.EINTR {
+			continue
+		}
+		if n < 1 {
+			code[0] = 0
+		}
+		return p.ctl.send(message{Kind: kindStarted, Code: int(code[0])})
+	}
 }
 
 // closeStdio lets go of the agent's streams, so that they end with the agent.

@@ -132,8 +132,8 @@ func writeOwn(s *spec) error {
 			return err
 		}
 	}
-	if len(s.Bundle) > 0 {
-		if err := writeFile(BundleFile, s.Bundle, 0o444); err != nil {
+	if s.BundleFd != 0 {
+		if err := fileFrom(BundleFile, s.BundleFd, 0o444); err != nil {
 			return err
 		}
 	}
@@ -166,7 +166,7 @@ func overEtc(s *spec) error {
 		return err
 	}
 	defer unix.Close(root)
-	if len(s.Bundle) > 0 {
+	if s.BundleFd != 0 {
 		for _, store := range trustStores {
 			if err := cover(root, store, BundleFile); err != nil {
 				return err

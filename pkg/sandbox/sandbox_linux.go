@@ -15,6 +15,7 @@ type Sandbox struct {
 	listeners map[string]*os.File
 	streams   *streams
 	exit      chan int // the agent's code, if it has one
+	refused   int
 	killOnce  sync.Once
 }
 
@@ -83,9 +84,11 @@ func (sb *Sandbox) Go(c Check) error {
 	if err := sb.l.ctl.send(message{Kind: kindGo, Healthy: c.Healthy, Reach: append(reach, c.Reach...)}); err != nil {
 		return ErrLost
 	}
-	if _, _, err := sb.l.await(kindStarted, startTimeout+healthTimeout); err != nil {
+	m, _, err := sb.l.await(kindStarted, startTimeout+healthTimeout)
+	if err != nil {
 		return err
 	}
+	sb.refused = m.Code
 	master := sb.listeners[terminalName]
 	delete(sb.listeners, terminalName)
 	if err := sb.streams.relay(master); err != nil {
@@ -94,6 +97,10 @@ func (sb *Sandbox) Go(c Check) error {
 	go sb.listen()
 	return nil
 }
+
+// Refused is, after Go, the exit code of a command that could not be executed, as
+// Wait returns it, and 0 of one that runs.
+func (sb *Sandbox) Refused() int { return sb.refused }
 
 // listen hears what _reap says until the agent has ended.
 func (sb *Sandbox) listen() {

@@ -59,6 +59,9 @@ func (s *Sandbox) Pid() int { return 0 }
 // Go is Probe's error.
 func (s *Sandbox) Go(Check) error { return errOther }
 
+// Refused is 0.
+func (s *Sandbox) Refused() int { return 0 }
+
 // Wait is Probe's error.
 func (s *Sandbox) Wait() (int, error) { return CannotStart, errOther }
 

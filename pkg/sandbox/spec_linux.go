@@ -19,7 +19,7 @@ type spec struct {
 	Files     map[string][]byte
 	Home      map[string][]byte
 	Programs  map[string]source
-	Bundle    []byte
+	BundleFd  int    // a sealed file: a third of a megabyte, too much for this one; 0: none
 	Passwd    []byte // put over /etc/passwd; empty: left alone
 	Listen    []Listen
 	Terminal  bool
@@ -53,6 +53,7 @@ const (
 	specFd    = 4 // _init: a spec
 	firstFd   = 5 // _init: sources
 	agentFd   = 3 // _agent: an agentSpec
+	releaseFd = 4 // _agent: its end of a socket pair, see prepare
 )
 
 // specFile puts v into a file for a stage to inherit.
