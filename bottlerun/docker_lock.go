@@ -10,6 +10,7 @@ import (
 	"bottle/pkg/docker"
 	"bottle/pkg/mirror"
 	"bottle/pkg/sandbox"
+	"bottle/pkg/steward"
 )
 
 // Pipelock runs in the operator's image, which needs nothing of ours: its process
@@ -94,4 +95,9 @@ func (d *dock) lockHealthy(program string) error {
 		return fmt.Errorf("pipelock is not healthy: %w", err)
 	}
 	return nil
+}
+
+// stewardVerb is run in pipelock's container by pipemirror outside.
+func stewardVerb(ctx context.Context, env *cli.Env) error {
+	return steward.Run(ctx, env.Args, env.Stdin, env.Stdout)
 }

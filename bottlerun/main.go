@@ -7,6 +7,7 @@ import (
 
 	"bottle/pkg/cli"
 	"bottle/pkg/sandbox"
+	"bottle/pkg/steward"
 )
 
 //go:embed usage.txt
@@ -26,5 +27,6 @@ func main() {
 		cli.Verb{Name: "gc", Run: gc},
 		cli.Verb{Name: "images", Run: images},
 		cli.Verb{Name: "doctor", Run: doctor},
+		cli.Verb{Name: steward.Verb, Run: stewardVerb},
 	)
 }

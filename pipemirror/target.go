@@ -81,7 +81,7 @@ func (t *target) ofBottle(ctx context.Context, env *cli.Env) (mirror.Place, erro
 		if err != nil {
 			return nil, errNone
 		}
-		return mirror.Container{Engine: b.Engine, ID: id, Config: mirror.ContainerConfig, Dir: b.Dir}, nil
+		return &mirror.Container{Engine: b.Engine, ID: id, Config: mirror.ContainerConfig, Dir: b.Dir}, nil
 	}
 	part, ok := b.Record.Parts["pipelock"]
 	if !ok {

@@ -7,6 +7,7 @@ import (
 	_ "embed"
 
 	"bottle/pkg/cli"
+	"bottle/pkg/steward"
 )
 
 //go:embed usage.txt
@@ -33,6 +34,5 @@ var verbs = []cli.Verb{
 	{Name: "history", Run: history},
 	{Name: "rollback", Run: rollback},
 	{Name: "list", Run: list},
-	{Name: "_hold", Run: holdVerb},
-	{Name: "_remove", Run: removeVerb},
+	{Name: steward.Verb, Run: stewardVerb},
 }

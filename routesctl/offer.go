@@ -76,7 +76,15 @@ func (c *change) offer(ctx context.Context, data []byte) (reload.Status, error) 
 	answers := func(s reload.Status) bool { return s.Generation > c.generation && s.Tried == tried }
 	wait, cancel := context.WithTimeout(ctx, c.wait)
 	defer cancel()
-	defer context.AfterFunc(c.held.context(), cancel)()
+	answered := make(chan struct{})
+	defer close(answered)
+	go func() {
+		select {
+		case <-c.held.ended():
+			cancel()
+		case <-answered:
+		}
+	}()
 	s, err := reload.Await(wait, answers, func() (reload.Status, error) { return c.b.status(ctx) })
 	if err == nil {
 		c.generation = s.Generation

@@ -1,6 +1,7 @@
 package scripts
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,29 +13,47 @@ import (
 	"time"
 
 	"bottle/pkg/docker/dockertest"
+	"bottle/pkg/route"
 )
 
-// The calls of docker that an apply makes, by their number.
+// What an apply asks of the steward beside the table, in this order. The first
+// answer says that it has the lock.
 const (
-	callHold = iota + 3 // after ps and inspect
-	callTable
-	callStatus
-	callNext
-	callSignal
-	callAnswer
+	askTable  = "read routes.yaml "
+	askStatus = "read routes.yaml.status "
+	askWrite  = "write routes.yaml.next "
+	askSignal = "signal SIGHUP "
 )
 
-// meddle makes an operator whose docker does something of its own at the call n: a
-// script with the call in "$@".
-func meddle(b *box, n int, script string) *operator {
+// A meddle makes an operator whose docker does something of its own: a script when
+// the steward is called, asked for what begins with ask, or answers something that
+// begins with answer. It sees the line in $line and may call real, the docker that
+// it stands for.
+type meddle struct{ start, ask, answer, script string }
+
+func (m meddle) operator(b *box) *operator {
 	b.t.Helper()
 	op := b.op.with(b.t)
 	dir := filepath.Join(op.home, dockertest.Name("meddle"))
 	must(b.t, os.Mkdir(dir, 0o700))
 	docker, err := exec.LookPath("docker")
 	must(b.t, err)
+	never := "#"
+	text := fmt.Sprintf(`#!/bin/sh
+dir=%s
+real() { %s "$@"; }
+[ ! -e $dir/off ] || export DOCKER_HOST=tcp://127.0.0.1:1
+case "$*" in *" _steward "*) ;; *) real "$@"; exit;; esac
+%s
+while IFS= read -r line; do
+	case $line in '%s'*) %s;; esac
+	printf '%%s\n' "$line"
+done | real "$@" | while IFS= read -r line; do
+	case $line in '%s'*) %s;; esac
+	printf '%%s\n' "$line"
+done
+`, dir, docker, m.start, cmp.Or(m.ask, never), m.script, cmp.Or(m.answer, never), m.script)
 	cli := filepath.Join(dir, "docker")
-	text := fmt.Sprintf("#!/bin/sh\nreal() { %s \"$@\"; }\necho \"$@\" >>%s/calls\nif [ $(wc -l <%s/calls) -ge %d ]; then\n%s\nfi\nexec %s \"$@\"\n", docker, dir, dir, n, script, docker)
 	must(b.t, os.WriteFile(cli, []byte(text), 0o700))
 	op.env = append(slices.Clone(op.env), "BOTTLE_DOCKER="+cli)
 	return op
@@ -44,26 +63,31 @@ func meddle(b *box, n int, script string) *operator {
 // table served and no lock held, and the next one repairs the rest.
 func TestDockerApplyKilled(t *testing.T) {
 	b := newBox(t, dockertest.Engine(t))
-	const before, after = "kill -9 $PPID; exit 1", `real "$@"; kill -9 $PPID; exit 1`
+	const kill = "kill -9 $PPID; exit 1"
+	asked := filepath.Join(t.TempDir(), "asked")
 	for i, point := range []struct {
-		what   string
-		call   int
-		script string
+		what string
+		meddle
 	}{
-		{"before the lock", callHold, before},
-		{"with the lock", callTable, before},
-		{"with the table", callTable, after},
-		{"with the proxy's status", callStatus, after},
-		{"before the copy", callNext, before},
-		{"within the copy", callNext, `head -c 540 | real "$@"; kill -9 $PPID; exit 1`},
-		{"after the copy", callNext, after},
-		{"before the signal", callSignal, before},
-		{"after the signal", callSignal, after},
-		{"with the answer", callAnswer, after},
+		{"before the lock", meddle{start: kill}},
+		{"with the lock", meddle{answer: "held", script: kill}},
+		{"before the table", meddle{ask: askTable, script: kill}},
+		{"with the table", meddle{ask: askStatus, script: kill}},
+		{"with the proxy's status", meddle{ask: askWrite, script: kill}},
+		{"within the copy", meddle{ask: askWrite, script: `echo "$line"; echo routes:; ` + kill}},
+		{"after the copy", meddle{ask: askSignal, script: kill}},
+		{"after the signal", meddle{ask: askStatus, script: "[ ! -e " + asked + " ] || { " + kill + "; }; : >" + asked}},
+		{"with the answer", meddle{answer: "{", script: kill}},
 	} {
-		next := b.op.file("next.yaml", table("allowed.test", fmt.Sprintf("n%d.test", i)))
+		text := table("allowed.test", fmt.Sprintf("n%d.test", i))
+		next := b.op.file("next.yaml", text)
+		if point.answer == "{" {
+			parsed, err := route.Parse(next, []byte(text))
+			must(t, err)
+			point.answer = `{"digest":"` + parsed.Digest() + `"`
+		}
 		start := time.Now()
-		r := meddle(b, point.call, point.script).run("routesctl", "apply", "-bottle", b.slug, next)
+		r := point.operator(b).run("routesctl", "apply", "-bottle", b.slug, next)
 		if r.code != -1 {
 			t.Errorf("%s: it was not killed: %v", point.what, r)
 		}
@@ -143,7 +167,7 @@ func interrupted(t *testing.T, b *box, next string) {
 
 // cutOff: the engine can no longer be asked, from the signal on.
 func cutOff(t *testing.T, b *box, apply []string) {
-	op := meddle(b, callSignal, "export DOCKER_HOST=tcp://127.0.0.1:1").with(t)
+	op := meddle{ask: askSignal, script: ": >$dir/off; exit"}.operator(b).with(t)
 	r := op.want(3, "cannot be reached: ", "routesctl", apply...)
 	if !strings.Contains(r.errors, "; no pipelock to change, routes unknown\nhint: once it answers, 'routesctl show -bottle "+b.slug+"'") {
 		t.Errorf("got %v", r)
@@ -169,6 +193,6 @@ func proxyDiesEarly(t *testing.T, b *box, apply []string) {
 
 // proxyDies before it is asked to take up the table.
 func proxyDies(t *testing.T, b *box, apply []string) {
-	op := meddle(b, callSignal, fmt.Sprintf("[ $(wc -l <${0%%/*}/calls) -gt %d ] || real kill %s >/dev/null", callSignal, b.object("egress-proxy"))).with(t)
+	op := meddle{ask: askSignal, script: "real kill " + b.object("egress-proxy") + " >/dev/null"}.operator(b).with(t)
 	op.want(3, "the egress-proxy has ended (exited, exit code 137): no request passes; the previous table is in its file; no pipelock to change, routes unchanged\nhint: ", "routesctl", apply...)
 }

@@ -25,13 +25,20 @@ import (
 // lockDir is a bottle's folder in pipelock's container.
 const lockDir = state.Dir("/bottle")
 
-// newLock starts the container of a bottle's pipelock alone, as bottlerun does:
-// the stand-in, or the one that PIPELOCK names.
+// newLock starts the container of a bottle's pipelock alone.
 func newLock(t *testing.T) *box {
-	e := dockertest.Engine(t)
-	b := &box{t: t, e: e, slug: dockertest.Name("lock")}
+	b := &box{t: t, e: dockertest.Engine(t), slug: dockertest.Name("lock")}
 	b.id = b.slug + "-12345678"
 	b.op = &operator{t: t, uid: os.Geteuid(), home: t.TempDir()}
+	b.startLock()
+	return b
+}
+
+// startLock starts a bottle's pipelock as bottlerun does: the stand-in, or the one
+// that PIPELOCK names.
+func (b *box) startLock() {
+	t, e := b.t, b.e
+	t.Helper()
 	image := lockImage(t, e)
 	tab, err := route.New([]route.Route{{Host: "allowed.test"}})
 	must(t, err)
@@ -55,7 +62,6 @@ func newLock(t *testing.T) *box {
 		_, err := e.Exec(t.Context(), b.object("pipelock"), nil, "/pipelock", "healthcheck", "--addr", "127.0.0.1:8888")
 		return err == nil
 	})
-	return b
 }
 
 // hold starts a container whose standard input the test holds, as a launcher does.
@@ -139,6 +145,45 @@ func TestDockerLock(t *testing.T) {
 	if r.code != 3 || !strings.Contains(r.errors, "not running") {
 		t.Errorf("killed: %v", r)
 	}
+}
+
+// TestDockerAdd: a route behind pipelock takes few runs of docker's command line,
+// each of which takes its time.
+func TestDockerAdd(t *testing.T) {
+	b := newBox(t, dockertest.Engine(t))
+	b.startLock()
+	calls := filepath.Join(t.TempDir(), "calls")
+	real, err := exec.LookPath("docker")
+	must(t, err)
+	counting := b.op.file("docker", "#!/bin/sh\necho $1 >>"+calls+"\nexec "+real+" \"$@\"\n")
+	must(t, os.Chmod(counting, 0o755))
+	op := b.op.with(t)
+	op.env = append(slices.Clone(op.env), "BOTTLE_DOCKER="+counting)
+	for _, try := range []struct{ host, calls string }{
+		{"new.test", "inspect exec inspect exec logs logs"},
+		{"allowed.test", "inspect exec"}, // which it has, and pipelock too
+	} {
+		must(t, os.WriteFile(calls, nil, 0o600))
+		if r := op.feed("host: "+try.host, "routesctl", "add", "-bottle", b.slug); r.code != 0 {
+			t.Fatal(r)
+		}
+		made, err := os.ReadFile(calls)
+		must(t, err)
+		if got := strings.Join(strings.Fields(string(made)), " "); got != try.calls {
+			t.Errorf("%s: %s; wanted %s", try.host, got, try.calls)
+		}
+	}
+	b.served("allowed.test", "new.test")
+	var took []time.Duration
+	for i := range 5 {
+		r := b.op.feed(fmt.Sprintf("host: n%d.test", i), "routesctl", "add", "-bottle", b.slug)
+		if r.code != 0 || !strings.Contains(b.config(), fmt.Sprintf("- \"n%d.test\"\n", i)) {
+			t.Fatalf("%v\n%s", r, b.config())
+		}
+		took = append(took, r.took)
+	}
+	slices.Sort(took)
+	t.Logf("from add to confirmed behind pipelock: median %v, all %v", took[len(took)/2], took)
 }
 
 // lockAtOnce: of changes at the same time none is lost.

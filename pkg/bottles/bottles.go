@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"bottle/pkg/docker"
@@ -19,6 +20,9 @@ const (
 	LabelID   = "bottle.id"   // the slug and a number of this run
 	LabelRole = "bottle.role" // agent, egress-proxy, superviser, pipelock
 )
+
+// roles are those of all containers that a bottle may have.
+var roles = []string{"agent", "egress-proxy", "superviser", "pipelock"}
 
 // Docker is the name of the backend whose parts are containers.
 const Docker = "docker"
@@ -173,11 +177,16 @@ func engineOf(r state.Record) *docker.Engine {
 // labelled is the running bottle of dir's name on an engine.
 func labelled(ctx context.Context, e *docker.Engine, dir state.Dir) (*Bottle, error) {
 	slug := dir.Name()
-	containers, err := e.Containers(ctx, LabelName+"="+slug)
+	var names []string
+	for _, role := range roles {
+		names = append(names, ContainerName(slug, role))
+	}
+	containers, err := e.Named(ctx, names...)
 	if err != nil {
 		return nil, err
 	}
-	list := group(e, dir, containers)
+	others := func(c docker.Container) bool { return c.Labels[LabelName] != slug }
+	list := group(e, dir, slices.DeleteFunc(containers, others))
 	if len(list) == 0 {
 		return nil, ErrAbsent
 	}

@@ -56,6 +56,20 @@ func (e *Engine) Containers(ctx context.Context, labels ...string) ([]Container,
 	return list, err
 }
 
+// Named are those of the containers with these names, or IDs, that are there.
+func (e *Engine) Named(ctx context.Context, names ...string) ([]Container, error) {
+	for _, n := range names {
+		if err := validPlace(n, "/"); err != nil {
+			return nil, err
+		}
+	}
+	list, err := e.inspect(ctx, names...)
+	if errors.Is(err, ErrNoContainer) {
+		return list, nil
+	}
+	return list, err
+}
+
 // Inspect describes one container by name or ID; ErrNoContainer when there is none.
 func (e *Engine) Inspect(ctx context.Context, container string) (Container, error) {
 	if err := validPlace(container, "/"); err != nil {

@@ -1,8 +1,10 @@
 package docker_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -42,6 +44,9 @@ func containers(t *testing.T, e *docker.Engine, name, label string) {
 	}
 	if one, err := e.Inspect(t.Context(), name); err != nil || one.ID != c.ID {
 		t.Errorf("inspect: %+v, %v", one, err)
+	}
+	if list, err := e.Named(t.Context(), name+"-no", name, name+"-neither"); err != nil || len(list) != 1 || list[0].ID != c.ID {
+		t.Errorf("named: %+v, %v", list, err)
 	}
 	if list, err := e.Containers(t.Context(), label, "bottle.test=other"); err != nil || len(list) != 0 {
 		t.Errorf("another label: %v, %v", list, err)
@@ -142,11 +147,12 @@ func sessions(t *testing.T, e *docker.Engine, c string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"one", "two"} {
-		if _, err := s.Write([]byte(want + "\n")); err != nil {
+	lines := bufio.NewReader(s)
+	for _, want := range []string{"one\n", "two\n"} {
+		if _, err := s.Write([]byte(want)); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := s.Line(t.Context()); got != want || err != nil {
+		if got, err := lines.ReadString('\n'); got != want || err != nil {
 			t.Errorf("got %q, %v", got, err)
 		}
 	}
@@ -156,23 +162,31 @@ func sessions(t *testing.T, e *docker.Engine, c string) {
 		t.Fatal(err)
 	}
 	var no *docker.Error
-	if _, err := s.Line(t.Context()); !errors.As(err, &no) || no.Code != 3 {
+	if err := s.Err(); !errors.As(err, &no) || no.Code != 3 {
 		t.Errorf("got %v", err)
+	}
+	if n, err := s.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("after the end: %d, %v", n, err)
 	}
 	s.Close()
 }
 
 func signals(t *testing.T, e *docker.Engine, c string) {
+	log, err := e.Follow(c, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
 	if err := e.Signal(t.Context(), c, syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	for {
-		out, err := e.Output(t.Context(), nil, "logs", c)
+	for said := ""; !strings.Contains(said, "hangup\n"); {
+		lines, err := log.Lines()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(string(out), "hangup\n") {
-			break
+		for _, l := range lines {
+			said += string(l.Text) + "\n"
 		}
 	}
 	if _, err := e.Output(t.Context(), nil, "stop", c); err != nil {

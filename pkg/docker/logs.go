@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -30,11 +31,7 @@ func (e *Engine) Logs(ctx context.Context, container string, since time.Time, ta
 		ctx, cancel = context.WithTimeout(ctx, Limit)
 		defer cancel()
 	}
-	args := []string{"logs", "--timestamps", "--tail", strconv.Itoa(tail)}
-	if !since.IsZero() {
-		args = append(args, "--since", since.UTC().Format(time.RFC3339Nano))
-	}
-	args = append(args, container)
+	args := append(logArgs(since), "--tail", strconv.Itoa(tail), container)
 	began := time.Now()
 	cmd := e.Command(ctx, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -49,6 +46,73 @@ func (e *Engine) Logs(ctx context.Context, container string, since time.Time, ta
 		return nil, fmt.Errorf("%s logs %s: more than %d bytes", e.program(), container, maxLog)
 	}
 	return logLines(out.Bytes()), nil
+}
+
+func logArgs(since time.Time) []string {
+	args := []string{"logs", "--timestamps"}
+	if !since.IsZero() {
+		args = append(args, "--since", since.UTC().Format(time.RFC3339Nano))
+	}
+	return args
+}
+
+// A Follower reads a container's log as it is written.
+type Follower struct {
+	s       *Session
+	mu      sync.Mutex
+	partial []byte // a line without its end yet
+	lines   []LogLine
+	left    int
+}
+
+// Follow begins with the lines of since, or all if that is zero. Who calls it closes
+// it.
+func (e *Engine) Follow(container string, since time.Time) (*Follower, error) {
+	if err := validPlace(container, "/"); err != nil {
+		return nil, err
+	}
+	f := &Follower{left: maxLog}
+	var err error
+	f.s, err = e.session(append(logArgs(since), "--follow", container), f)
+	return f, err
+}
+
+// Write takes what the CLI prints, of both streams.
+func (f *Follower) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.left -= len(p); f.left < 0 {
+		return 0, fmt.Errorf("more than %d bytes of log", maxLog)
+	}
+	f.partial = append(f.partial, p...)
+	if end := bytes.LastIndexByte(f.partial, '\n') + 1; end > 0 {
+		f.lines = append(f.lines, logLines(bytes.Clone(f.partial[:end]))...)
+		f.partial = f.partial[:copy(f.partial, f.partial[end:])]
+	}
+	return len(p), nil
+}
+
+// Lines are those that have come since the last call. The error is that no more
+// will come.
+func (f *Follower) Lines() (lines []LogLine, err error) {
+	select {
+	case <-f.s.Ended():
+		err = f.s.Err()
+	default:
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	lines, f.lines = f.lines, nil
+	if len(lines) > 0 {
+		return lines, nil
+	}
+	return nil, err
+}
+
+// Close ends it.
+func (f *Follower) Close() {
+	f.s.Kill()
+	f.s.Close()
 }
 
 // logLines are the lines that begin with a time; the CLI's own do not.

@@ -1,11 +1,11 @@
 package docker
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"os"
 	"syscall"
 	"time"
 )
@@ -14,11 +14,10 @@ import (
 // It does not end with a context: its standard input is open until Close, or
 // until this process ends, however it ends.
 type Session struct {
-	in    io.WriteCloser
-	lines chan string
-	ended chan struct{}
-	err   error // once ended
-	kill  func()
+	in, out *os.File
+	ended   chan struct{}
+	err     error // once ended
+	kill    func()
 }
 
 // Session starts a program in a running container.
@@ -27,30 +26,39 @@ func (e *Engine) Session(container string, args ...string) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	return e.session(line, nil)
+}
+
+// session runs the CLI. With both, that takes what it prints to either stream, and
+// there is nothing to be read.
+func (e *Engine) session(line []string, both io.Writer) (*Session, error) {
 	began, ctx := time.Now(), context.Background()
 	cmd := e.Command(ctx, line...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var notes bytes.Buffer
 	cmd.Stderr = &bounded{b: &notes, left: 64 << 10}
-	in, err := cmd.StdinPipe()
+	stdin, in, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	out, err := cmd.StdoutPipe()
+	defer stdin.Close()
+	out, stdout, err := os.Pipe() // and not cmd's, which its Wait would close unread
 	if err != nil {
+		in.Close()
 		return nil, err
+	}
+	defer stdout.Close()
+	cmd.Stdin, cmd.Stdout = stdin, stdout
+	if both != nil {
+		cmd.Stdout, cmd.Stderr = both, both // one pipe, so that the order stays
 	}
 	if err := cmd.Start(); err != nil {
+		in.Close()
+		out.Close()
 		return nil, e.failed(ctx, line, err, "", began)
 	}
-	s := &Session{in: in, lines: make(chan string, 1), ended: make(chan struct{}), kill: func() { cmd.Process.Kill() }}
+	s := &Session{in: in, out: out, ended: make(chan struct{}), kill: func() { cmd.Process.Kill() }}
 	go func() {
-		for scan := bufio.NewScanner(out); scan.Scan(); {
-			select {
-			case s.lines <- scan.Text():
-			default: // more than anybody waits for
-			}
-		}
 		s.err = errEnded
 		if err := cmd.Wait(); err != nil {
 			s.err = e.failed(ctx, line, err, quiet(notes.String()), began)
@@ -62,28 +70,20 @@ func (e *Engine) Session(container string, args ...string) (*Session, error) {
 
 var errEnded = errors.New("the program in the container has ended")
 
-// Line is the next line that the program prints; an error when it ends first.
-func (s *Session) Line(ctx context.Context) (string, error) {
-	select {
-	case line := <-s.lines:
-		return line, nil
-	case <-s.ended:
-		select {
-		case line := <-s.lines:
-			return line, nil
-		default:
-			return "", s.err
-		}
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
-}
+// Read reads the program's standard output.
+func (s *Session) Read(p []byte) (int, error) { return s.out.Read(p) }
 
 // Write sends to the program's standard input.
 func (s *Session) Write(p []byte) (int, error) { return s.in.Write(p) }
 
 // Ended is closed when the program, or the way to it, is gone.
 func (s *Session) Ended() <-chan struct{} { return s.ended }
+
+// Err is why it has ended, once it has.
+func (s *Session) Err() error {
+	<-s.ended
+	return s.err
+}
 
 // Close ends the program's standard input, and waits a while for its end.
 func (s *Session) Close() {
@@ -93,4 +93,9 @@ func (s *Session) Close() {
 	case <-time.After(2 * time.Second):
 		s.kill()
 	}
+	s.out.Close()
 }
+
+// Kill ends the command line that leads to the program, and with it what reads and
+// writes here.
+func (s *Session) Kill() { s.kill() }

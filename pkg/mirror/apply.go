@@ -58,7 +58,7 @@ const poll = 10 * time.Millisecond
 // a host. Errors are those of Install and Merge, and *Refused for such a file
 // and for hosts that are to be passed and cannot be without a restart.
 func (p Pipelock) Apply(ctx context.Context, w Wish) (Change, error) {
-	unlock, err := p.Lock()
+	unlock, err := p.Lock(ctx)
 	if err != nil {
 		return Change{}, err
 	}
@@ -110,7 +110,7 @@ func (p Pipelock) plan(old []byte, w Wish) ([]byte, Change, error) {
 // or says nothing (ErrSilent), old is put back, and the message says what runs
 // now.
 func (p Pipelock) Install(ctx context.Context, old, next []byte, restart bool) (restarted bool, err error) {
-	unlock, err := p.Lock()
+	unlock, err := p.Lock(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -21,7 +21,7 @@ type Place interface {
 	// String is the configuration's name in messages.
 	String() string
 	// Lock lets one edit of the configuration follow another.
-	Lock() (unlock func(), err error)
+	Lock(ctx context.Context) (unlock func(), err error)
 	// Read is the configuration.
 	Read(ctx context.Context) ([]byte, error)
 	// Write replaces it whole. Pipelock takes it up with the next signal, or
@@ -63,7 +63,9 @@ var ErrNoRestart = errors.New("this pipelock was not started by bottlerun, and n
 func (l Local) String() string { return l.Config }
 
 // Lock is on the folder, since the file itself is replaced.
-func (l Local) Lock() (unlock func(), err error) { return lockFolder(filepath.Dir(l.Config)) }
+func (l Local) Lock(context.Context) (unlock func(), err error) {
+	return lockFolder(filepath.Dir(l.Config))
+}
 
 func lockFolder(dir string) (unlock func(), err error) {
 	d, err := os.Open(dir)
