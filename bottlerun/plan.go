@@ -60,8 +60,8 @@ type options struct {
 
 // makePlan decides and checks everything that can be checked beforehand.
 func makePlan(o options, getenv func(string) string) (*plan, error) {
-	p := &plan{backend: o.backend, getenv: getenv, readOnly: o.readOnly, context: o.context}
-	for _, step := range []func(options) error{p.readManifest, p.findDocker, p.findWorkspace, p.findName, p.findCommand, p.findRoutes, p.findPipelock, p.findTokens, p.findPrograms, p.setPolicy} {
+	p := &plan{getenv: getenv, readOnly: o.readOnly, context: o.context}
+	for _, step := range []func(options) error{p.readManifest, p.findBackend, p.findDocker, p.findWorkspace, p.findName, p.findCommand, p.findRoutes, p.findPipelock, p.findTokens, p.findPrograms, p.setPolicy} {
 		if err := step(o); err != nil {
 			return nil, err
 		}
@@ -116,7 +116,7 @@ func (p *plan) findDocker(o options) error {
 		return nil
 	}
 	if m.Image == "" && m.Dockerfile == "" {
-		return cli.Refusedf("the manifest has no image; -backend docker wanted image: NAME, of any image that the engine has, or dockerfile: FILE")
+		return cli.Refusedf("the manifest has no image; the backend docker wanted image: NAME, of any image that the engine has, or dockerfile: FILE")
 	}
 	if len(p.readOnly) > 0 {
 		return cli.Refusedf("read_only shows files of this machine, and a container has its image's; wanted them in the image or the workspace")

@@ -64,7 +64,18 @@ func parseRun(env *cli.Env) (options, error) {
 		return o, err
 	}
 	o.name = fs.Arg(0)
-	return o, o.check()
+	return o, nil
+}
+
+// findBackend is the flag's, else the manifest's, else local.
+func (p *plan) findBackend(o options) error {
+	for _, b := range []string{backendLocal, p.manifest.Backend, o.backend} {
+		if b != "" {
+			p.backend = b
+		}
+	}
+	o.backend = p.backend
+	return o.check()
 }
 
 // check says what of the flags does not go together.
@@ -74,7 +85,7 @@ func (o *options) check() error {
 	case o.backend != backendLocal && o.backend != backendEnv && o.backend != backendDocker:
 		return cli.Misused("-backend %s; wanted local, docker or env", o.backend)
 	case docks && o.backend != backendDocker:
-		return cli.Misused("-network, -bind and -context are of -backend docker")
+		return cli.Misused("-network, -bind and -context are of the backend docker, and this is %s", o.backend)
 	case o.network != "" && o.network != networkNone && o.network != networkBridge:
 		return cli.Misused("-network %s; wanted none or bridge", o.network)
 	case o.backend == backendDocker && len(o.readOnly) > 0:
@@ -87,7 +98,7 @@ func (o *options) check() error {
 }
 
 func (o *options) flags(fs *flag.FlagSet) {
-	fs.StringVar(&o.backend, "backend", backendLocal, "")
+	fs.StringVar(&o.backend, "backend", "", "")
 	fs.StringVar(&o.manifest, "f", "", "")
 	fs.StringVar(&o.dir, "dir", "", "")
 	fs.Var((*list)(&o.readOnly), "ro", "")

@@ -30,6 +30,8 @@ type Manifest struct {
 	Workspace string
 	// Env are variables for the agent, in the order of the file.
 	Env []Var
+	// Backend is local or docker; "" leaves it to the launcher.
+	Backend string
 	// Image and Dockerfile are for the docker backend, at most one of them.
 	Image, Dockerfile string
 	// Allowlist are hosts that pass without path filter or credential, in the
@@ -130,7 +132,7 @@ type reader struct {
 // read has one line per key. agent comes after command, from which it is derived
 // when absent; env last, since it is checked against the routes.
 func (m *reader) read(root *yaml.Node) {
-	top, ok := m.Mapping(root, "the manifest", "name", "agent", "command", "workspace", "read_only", "env", "image", "dockerfile",
+	top, ok := m.Mapping(root, "the manifest", "name", "agent", "command", "workspace", "read_only", "env", "backend", "image", "dockerfile",
 		"egress", "egress_proxy", "pipelock", "protect", "docker", "limits")
 	if !ok {
 		return
@@ -141,6 +143,7 @@ func (m *reader) read(root *yaml.Node) {
 	m.field(top, "agent", m.readAgent)
 	m.field(top, "workspace", m.path(&m.Workspace, "workspace"))
 	m.field(top, "read_only", m.readReadOnly)
+	m.field(top, "backend", m.readBackend)
 	m.field(top, "image", m.text(&m.Image, "image"))
 	m.field(top, "dockerfile", m.path(&m.Dockerfile, "dockerfile"))
 	m.field(top, "egress", m.readEgress)

@@ -53,6 +53,15 @@ func (m *reader) readReadOnly(n *yaml.Node) {
 	}
 }
 
+// readBackend: env protects nothing, and a file does not choose it.
+func (m *reader) readBackend(n *yaml.Node) {
+	s, ok := m.String(n, "backend")
+	if ok && s != "local" && s != "docker" {
+		m.Fault(n, "backend is "+strictyaml.Quote(s), "wanted local or docker")
+	}
+	m.Backend = s
+}
+
 func (m *reader) readAllowlist(n *yaml.Node) { m.Allowlist = m.hosts(n, "egress.allowlist") }
 
 // hosts reads a list of hosts by the rule for routes: each as a route that is a
