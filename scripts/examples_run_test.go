@@ -129,7 +129,7 @@ func runSteps(t *testing.T) {
 		op.write(filepath.Join(op.home, name), stub, 0o755)
 	}
 	op.write(filepath.Join(op.home, "bin/nano"), "#!/bin/sh\nexit 0\n", 0o755)
-	op.write(filepath.Join(op.home, "bin/docker"), "#!/bin/sh\nexit 0\n", 0o755) // an empty engine: gc is not to meet the bottles of other tests
+	op.write(filepath.Join(op.home, "bin/docker"), "#!/bin/sh\n[ \"$1\" != context ] || echo '{\"Name\":\"default\",\"Current\":true}'\n", 0o755) // an empty engine: gc is not to meet the bottles of other tests
 	op.env = append(op.env, "PATH="+strings.Join([]string{filepath.Join(base, "bin"), filepath.Join(op.home, "bin"), filepath.Join(op.home, "src/web"), searchPath()}, ":"), "EDITOR=nano", "CLAUDE_CODE_OAUTH_TOKEN=one-of-the-examples")
 	for _, s := range steps {
 		if s.first != nil {
