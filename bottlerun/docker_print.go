@@ -16,6 +16,7 @@ func (p *plan) printDocker(env *cli.Env, line func(string, ...string)) error {
 		return err
 	}
 	defer d.space.Close()
+	p.printMasks(line, d.space)
 	_, hash, err := programs()
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"bottle/pkg/atomicfile"
 	"bottle/pkg/carry"
 	"bottle/pkg/cli"
 	"bottle/pkg/escape"
@@ -35,13 +38,39 @@ const (
 // hundreds of files.
 const maxHeldLines = 20
 
+// emptyDir has what is bound over what is masked, below the bottle's folder.
+const emptyDir = "empty"
+
 // heldDir is where what was held back is kept, below the bottle's folder.
 const heldDir = "held"
 
 // openWorkspace checks the workspace as the local backend does. Only one that is
 // bound gets placeholders.
 func (d *dock) openWorkspace() error {
-	return d.checkWorkspace(!d.bind)
+	if err := d.checkWorkspace(!d.bind); err != nil {
+		return err
+	}
+	noteMasks(d.env, d.space)
+	if !d.bind || len(d.space.Masked()) == 0 {
+		return nil
+	}
+	return d.makeEmpty()
+}
+
+// makeEmpty makes what is bound over masked files and folders.
+func (d *dock) makeEmpty() error {
+	if err := os.MkdirAll(d.emptyFor(fs.ModeDir), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.Swap(d.emptyFor(0), nil, 0o444)
+}
+
+// emptyFor is the path of the empty folder, or file.
+func (d *dock) emptyFor(mode fs.FileMode) string {
+	if mode.IsDir() {
+		return d.dir.In(emptyDir, "folder")
+	}
+	return d.dir.In(emptyDir, "file")
 }
 
 // openWorkspaceDry is openWorkspace for a plan.
@@ -83,37 +112,53 @@ func (d *dock) workMounts() []string {
 	if !d.bind {
 		return []string{"--volume", d.volume(volWork, workRoot, "nocopy")}
 	}
-	covered := d.space.Covered()
-	writable := map[string]bool{".": true}
-	for _, rel := range covered {
+	over := map[string]string{".": d.bindFlag(".", false)}
+	pin := func(rel string) {
 		for dir := filepath.Dir(rel); dir != "."; dir = filepath.Dir(dir) {
-			writable[dir] = true
+			if over[dir] == "" {
+				over[dir] = d.bindFlag(dir, false)
+			}
 		}
 	}
-	var all []string
-	for dir := range writable {
-		all = append(all, d.bindFlag(dir, false))
+	for _, rel := range d.space.Covered() {
+		over[rel] = d.bindFlag(rel, true)
 	}
-	for _, rel := range covered {
-		all = append(all, d.bindFlag(rel, true))
+	for _, rel := range d.space.Masked() {
+		over[rel] = d.maskFlag(rel)
 	}
-	slices.Sort(all)
+	for _, rel := range slices.Concat(d.space.Covered(), d.space.Masked()) {
+		pin(rel)
+	}
 	var flags []string
-	for _, m := range all {
-		flags = append(flags, "--mount", m)
+	for _, rel := range slices.Sorted(maps.Keys(over)) {
+		flags = append(flags, "--mount", over[rel])
 	}
 	return flags
 }
 
-// bindFlag is one mount; its fields are CSV.
+// bindFlag is one mount of the workspace's.
 func (d *dock) bindFlag(rel string, readOnly bool) string {
+	return d.mountFlag(filepath.Join(d.space.Path, rel), rel, readOnly)
+}
+
+// maskFlag is the mount of something empty.
+func (d *dock) maskFlag(rel string) string {
+	var mode fs.FileMode
+	if fi, err := os.Lstat(filepath.Join(d.space.Path, rel)); err == nil {
+		mode = fi.Mode()
+	}
+	return d.mountFlag(d.emptyFor(mode), rel, true)
+}
+
+// mountFlag is one mount; its fields are CSV.
+func (d *dock) mountFlag(from, rel string, readOnly bool) string {
 	quote := func(s string) string {
 		if strings.ContainsAny(s, `,"`) {
 			return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
 		}
 		return s
 	}
-	m := "type=bind," + quote("source="+filepath.Join(d.space.Path, rel)) + "," + quote("target="+filepath.Join(d.workDir(), rel))
+	m := "type=bind," + quote("source="+from) + "," + quote("target="+filepath.Join(d.workDir(), rel))
 	if readOnly {
 		m += ",readonly"
 	}
@@ -136,7 +181,7 @@ func (d *dock) sendWork() error {
 	packed := make(chan error, 1)
 	go func() {
 		var err error
-		d.sent, err = folder.Pack(w, d.name, d.user.uid, d.user.gid)
+		d.sent, err = folder.Pack(w, d.name, d.user.uid, d.user.gid, d.space.Masked()...)
 		w.CloseWithError(err)
 		packed <- err
 	}()
@@ -235,10 +280,10 @@ func (d *dock) receiveWork(stage string) (*carry.Return, error) {
 	return ret, err
 }
 
-// protectedBack is what is held back: what is read-only in the local backend, and
-// what makes the folder itself a repository.
+// protectedBack is what is held back: what is read-only in the local backend, what
+// is empty there, and what makes the folder itself a repository.
 func (d *dock) protectedBack(ret *carry.Return) []string {
-	list := d.space.Covered()
+	list := append(d.space.Covered(), d.space.Masked()...)
 	if ret.Has("HEAD") {
 		list = append(list, sandbox.BareRepository()...)
 	}

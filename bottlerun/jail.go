@@ -63,6 +63,7 @@ func (j *localJail) open() error {
 	for _, n := range work.Notes() {
 		note(j.env, "%s", n)
 	}
+	noteMasks(j.env, work)
 	return nil
 }
 

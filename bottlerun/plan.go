@@ -303,6 +303,7 @@ func (p *plan) setPolicy(o options) error {
 		Keep: []string{p.proxy, p.super, p.pipelock, manifest, p.manifest.EgressProxy.UpstreamCA, p.manifest.Pipelock.Config,
 			p.manifest.Dockerfile},
 		Getenv: p.getenv,
+		Mask:   p.manifest.Protect.Mask, Show: p.manifest.Protect.Show, ShowSecrets: !p.manifest.Protect.Secrets,
 	}
 	if !p.manifest.Protect.GitConfig {
 		p.policy.Writable = append(p.policy.Writable, ".git/config", ".git/config.worktree")
@@ -389,6 +390,7 @@ func (p *plan) printWorkspace(line func(string, ...string)) error {
 	for _, path := range p.readOnly {
 		line("read-only", path)
 	}
+	p.printMasks(line, work)
 	return nil
 }
 

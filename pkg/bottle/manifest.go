@@ -82,10 +82,16 @@ type Pipelock struct {
 // Off tells a bottle without pipelock.
 func (p Pipelock) Off() bool { return p.Program == "" && p.Image == "" }
 
-// Protect is what of the workspace's dangerous files the agent may write.
+// Protect is what of the workspace the agent may not write, or not even see.
 type Protect struct {
 	// GitConfig keeps .git/config read-only; true unless the manifest says otherwise.
 	GitConfig bool
+	// Secrets shows files of credentials empty; true unless the manifest says otherwise.
+	Secrets bool
+	// Mask are paths and patterns of the workspace that are shown empty besides.
+	Mask []string
+	// Show are those that are shown as they are, whatever else is said of them.
+	Show []string
 }
 
 // Docker is how the docker backend makes the bottle.
@@ -137,7 +143,7 @@ func (m *reader) read(root *yaml.Node) {
 	if !ok {
 		return
 	}
-	m.Protect.GitConfig, m.Agent = true, None
+	m.Protect.GitConfig, m.Protect.Secrets, m.Agent = true, true, None
 	m.field(top, "name", m.readName)
 	m.field(top, "command", m.readCommand)
 	m.field(top, "agent", m.readAgent)

@@ -88,7 +88,7 @@ func TestEveryField(t *testing.T) {
 			UpstreamCA:   "certs/company.pem",
 		},
 		Pipelock: Pipelock{Program: "pipelock", Config: "pipelock.yaml"},
-		Protect:  Protect{GitConfig: false},
+		Protect:  Protect{Mask: []string{"config/prod.yaml", "*.p12", "private/"}, Show: []string{"./.env"}},
 		Limits:   Limits{Memory: 4 << 30, Pids: 512, CPUs: 1.5, Idle: 30 * time.Minute, Wall: 8 * time.Hour},
 	}
 	if !reflect.DeepEqual(m, want) {
@@ -98,7 +98,7 @@ func TestEveryField(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	m, _, err := parseFile(t, "testdata/valid/minimal.yaml")
-	want := &Manifest{Name: "box", Agent: "none", Protect: Protect{GitConfig: true}}
+	want := &Manifest{Name: "box", Agent: "none", Protect: Protect{GitConfig: true, Secrets: true}}
 	if err != nil || !reflect.DeepEqual(m, want) || !m.Pipelock.Off() {
 		t.Errorf("got %+v, %v; want %+v", m, err, want)
 	}

@@ -3,6 +3,7 @@ package bottle
 import (
 	"fmt"
 	"net/netip"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -143,15 +144,45 @@ func (m *reader) readPipelock(n *yaml.Node) {
 }
 
 func (m *reader) readProtect(n *yaml.Node) {
-	p, ok := m.Mapping(n, "protect", "git_config")
+	p, ok := m.Mapping(n, "protect", "git_config", "secrets", "mask", "show")
 	if !ok {
 		return
 	}
-	m.field(p, "git_config", func(n *yaml.Node) {
-		if v, ok := m.Bool(n, "git_config"); ok {
-			m.Protect.GitConfig = v
+	m.field(p, "git_config", m.yesNo(&m.Protect.GitConfig, "git_config"))
+	m.field(p, "secrets", m.yesNo(&m.Protect.Secrets, "secrets"))
+	m.field(p, "mask", m.patterns(&m.Protect.Mask, "mask"))
+	m.field(p, "show", m.patterns(&m.Protect.Show, "show"))
+}
+
+// yesNo returns a reader of true or false.
+func (m *reader) yesNo(to *bool, what string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		if v, ok := m.Bool(n, what); ok {
+			*to = v
 		}
-	})
+	}
+}
+
+// patterns returns a reader of a list of paths in the workspace, in which the signs
+// of path.Match may be.
+func (m *reader) patterns(to *[]string, what string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		items, ok := m.List(n, "protect."+what)
+		if !ok {
+			return
+		}
+		for _, item := range items {
+			s, ok := m.String(item, "a path of protect."+what)
+			if !ok {
+				continue
+			}
+			if _, err := path.Match(s, ""); err != nil || !filepath.IsLocal(s) || path.Clean(s) == "." {
+				m.Fault(item, "protect."+what+" "+strictyaml.Quote(s)+" is no path in the workspace", "wanted a name or a path from the workspace on, as in *.p12 or config/prod.yaml")
+				continue
+			}
+			*to = append(*to, s)
+		}
+	}
 }
 
 func (m *reader) readDocker(n *yaml.Node) {
@@ -166,7 +197,7 @@ func (m *reader) readDocker(n *yaml.Node) {
 		}
 		m.Docker.Network = s
 	})
-	m.field(d, "bind", func(n *yaml.Node) { m.Docker.Bind, _ = m.Bool(n, "docker.bind") })
+	m.field(d, "bind", m.yesNo(&m.Docker.Bind, "docker.bind"))
 }
 
 func (m *reader) readLimits(n *yaml.Node) {

@@ -143,6 +143,38 @@ func TestThereAndBack(t *testing.T) {
 	}
 }
 
+// TestMaskedStays: what was masked is empty on the way, and stays what it is on the
+// host whatever comes back.
+func TestMaskedStays(t *testing.T) {
+	const secret = "a-secret"
+	masked := []string{"app/.env", "private"}
+	for name, back := range map[string]func(tr *trip){
+		"as it went":   func(tr *trip) { tr.dirs("app", "private"); tr.file("app/.env", "") },
+		"removed":      func(*trip) {},
+		"written":      func(tr *trip) { tr.dirs("app", "private"); tr.file("app/.env", "x"); tr.file("private/k", "x") },
+		"a link":       func(tr *trip) { tr.dirs("app"); tr.link("app/.env", "/etc/passwd"); tr.link("private", "/etc") },
+		"folder moved": func(tr *trip) { tr.dirs("other"); tr.file("other/.env", ""); tr.file("app", "no folder") },
+	} {
+		tr := newTrip(t, map[string]string{"app/.env": secret, "private/k": secret, "plain": "p"})
+		var b bytes.Buffer
+		var err error
+		if tr.snap, err = tr.folder.Pack(&b, "w", 1000, 1000, masked...); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), secret) || !strings.Contains(b.String(), "w/app/.env") {
+			t.Errorf("%s: what was taken along: %q", name, b.String())
+		}
+		tr.file("plain", "p")
+		back(tr)
+		r := tr.back(masked...)
+		tr.want("app/.env", secret)
+		tr.want("private/k", secret)
+		if (len(r.Held) == 0) != (name == "as it went") {
+			t.Errorf("%s: held %v", name, r.paths())
+		}
+	}
+}
+
 // TestChanges: new, changed, removed, of another type.
 func TestChanges(t *testing.T) {
 	tr := newTrip(t, map[string]string{"same": "s", "changed": "old", "gone": "g", "dir/x": "x", "todir": "f", "mode": "m", "l": "->same"})

@@ -38,9 +38,12 @@ func (d *Folder) fd() int { return int(d.f.Fd()) }
 
 // Pack writes the folder as a tar stream below name, every file owned by uid and
 // gid, and says what was written. Sockets, pipes and devices are an error; links
-// stay links.
-func (d *Folder) Pack(out io.Writer, name string, uid, gid int) (Snapshot, error) {
-	p := &packer{d: d, w: tar.NewWriter(out), name: name, uid: uid, gid: gid, snap: Snapshot{}}
+// stay links. Of the paths masked the files and folders are written empty.
+func (d *Folder) Pack(out io.Writer, name string, uid, gid int, masked ...string) (Snapshot, error) {
+	p := &packer{d: d, w: tar.NewWriter(out), name: name, uid: uid, gid: gid, snap: Snapshot{}, masked: map[string]bool{}}
+	for _, rel := range masked {
+		p.masked[rel] = true
+	}
 	if err := p.w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: 0o755, Uid: uid, Gid: gid, ModTime: time.Now()}); err != nil {
 		return nil, err
 	}
@@ -56,6 +59,7 @@ type packer struct {
 	name     string
 	uid, gid int
 	snap     Snapshot
+	masked   map[string]bool
 }
 
 func (p *packer) folder(rel string) error {
@@ -98,6 +102,9 @@ func (p *packer) entry(rel string) error {
 		if err := p.w.WriteHeader(h); err != nil {
 			return err
 		}
+		if p.masked[rel] {
+			return nil
+		}
 		return p.folder(rel)
 	case fs.ModeSymlink:
 		if item.Link, err = readLink(p.d.fd(), rel); err != nil {
@@ -107,9 +114,20 @@ func (p *packer) entry(rel string) error {
 		p.snap[rel] = item
 		return p.w.WriteHeader(h)
 	case 0:
+		if p.masked[rel] {
+			return p.empty(rel, h, item)
+		}
 		return p.file(rel, h)
 	}
 	return fmt.Errorf("%q is a socket, a pipe or a device; wanted files, folders and links", rel)
+}
+
+// empty writes a file without what is in it.
+func (p *packer) empty(rel string, h *tar.Header, item Item) error {
+	h.Typeflag = tar.TypeReg
+	item.Size, item.Hash = 0, newHashing(io.Discard).hex()
+	p.snap[rel] = item
+	return p.w.WriteHeader(h)
 }
 
 func (p *packer) file(rel string, h *tar.Header) error {

@@ -155,7 +155,7 @@ func (l *launch) inherit(f *os.File) int {
 // spec turns cfg into what _init reads, and opens what it inherits.
 func (l *launch) spec(cfg Config) (spec, error) {
 	s := spec{
-		Name: cfg.Name, Covered: cfg.Workspace.covered, Files: cfg.Files, Home: cfg.Home,
+		Name: cfg.Name, Covered: cfg.Workspace.covered, Masked: cfg.Workspace.masked, Files: cfg.Files, Home: cfg.Home,
 		Listen: cfg.Listen, Terminal: cfg.Terminal, TmpBytes: orElse(cfg.TmpBytes, defaultTmpBytes),
 		Programs: map[string]source{}, Passwd: passwdFor(l.id),
 		Agent: agentSpec{Args: cfg.Args, Env: cfg.Env, Dir: cfg.Workspace.Path, Umask: umask(), Pids: orElse(cfg.Pids, defaultPids)},

@@ -127,10 +127,8 @@ func (w *Workspace) inside(list []string) []string {
 // coverPath adds rel to what is covered. The first part of rel that is missing
 // is covered instead of it.
 func (w *Workspace) coverPath(rel string, make bool, pol Policy) error {
-	for _, x := range pol.Writable {
-		if within(rel, filepath.Clean(x)) {
-			return nil
-		}
+	if pol.writable(rel) {
+		return nil
 	}
 	parts := strings.Split(rel, "/")
 	for i := range parts {

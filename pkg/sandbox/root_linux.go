@@ -270,6 +270,12 @@ func bindWorkspace(s *spec) error {
 		if err := protectPath(dir, rel, pinned); err != nil {
 			return fmt.Errorf("protecting %s: %w", filepath.Join(s.Workspace.Path, rel), err)
 		}
+		pinned[rel] = true
+	}
+	for _, rel := range s.Masked {
+		if err := maskPath(dir, rel, pinned); err != nil {
+			return fmt.Errorf("masking %s: %w", filepath.Join(s.Workspace.Path, rel), err)
+		}
 	}
 	return nil
 }
@@ -277,6 +283,15 @@ func bindWorkspace(s *spec) error {
 // protectPath makes rel read-only and each folder on the way to it a mount
 // point (protect_linux.go says why).
 func protectPath(dir int, rel string, pinned map[string]bool) error {
+	if err := pinParents(dir, rel, pinned); err != nil {
+		return err
+	}
+	return bindSelf(dir, rel, sealed)
+}
+
+// pinParents makes each folder on the way to rel a mount point, but those that are
+// one.
+func pinParents(dir int, rel string, pinned map[string]bool) error {
 	parts := strings.Split(rel, "/")
 	for i := 1; i < len(parts); i++ {
 		p := strings.Join(parts[:i], "/")
@@ -288,7 +303,33 @@ func protectPath(dir int, rel string, pinned map[string]bool) error {
 		}
 		pinned[p] = true
 	}
-	return bindSelf(dir, rel, sealed)
+	return nil
+}
+
+// maskPath puts an empty file, or folder, over rel.
+func maskPath(dir int, rel string, pinned map[string]bool) error {
+	if err := pinParents(dir, rel, pinned); err != nil {
+		return err
+	}
+	fd, err := beneath.Open(dir, rel, unix.O_PATH)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	empty := "/.empty/file"
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		empty = "/.empty/dir"
+	}
+	tree, err := cloneTree(unix.AT_FDCWD, empty, sealed)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(tree)
+	return attach(tree, fd)
 }
 
 // bindSelf mounts rel, below dir, over itself with attr.

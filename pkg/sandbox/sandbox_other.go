@@ -16,12 +16,14 @@ type Workspace struct{ Path string }
 
 // A Policy says what OpenWorkspace lets pass.
 type Policy struct {
-	Force    bool
-	Writable []string
-	Keep     []string
-	Hidden   []string
-	Dry      bool
-	Getenv   func(string) string
+	Force       bool
+	Writable    []string
+	Keep        []string
+	Mask, Show  []string
+	ShowSecrets bool
+	Hidden      []string
+	Dry         bool
+	Getenv      func(string) string
 }
 
 var errOther = fmt.Errorf("%w: it needs Linux namespaces\nhint: run it in a Linux virtual machine", ErrUnsupported)
@@ -46,6 +48,15 @@ func (w *Workspace) Notes() []string { return nil }
 
 // Covered is empty.
 func (w *Workspace) Covered() []string { return nil }
+
+// Masked is empty.
+func (w *Workspace) Masked() []string { return nil }
+
+// Tracked is empty.
+func (w *Workspace) Tracked() []string { return nil }
+
+// Idle is empty.
+func (w *Workspace) Idle() []string { return nil }
 
 // Start is Probe's error.
 func Start(Config) (*Sandbox, error) { return nil, errOther }

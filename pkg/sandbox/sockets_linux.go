@@ -51,9 +51,13 @@ func refuseSockets(what, root string) error {
 		return fmt.Errorf("%s %w", what, err)
 	}
 	if len(found) > 0 {
-		return fmt.Errorf("%s %s: %q is a socket, and what listens on it runs outside the bottle\nhint: stop that program or remove the socket", what, root, found[0])
+		return socketRefusal(what, root, found[0])
 	}
 	return nil
+}
+
+func socketRefusal(what, root, socket string) error {
+	return fmt.Errorf("%s %s: %q is a socket, and what listens on it runs outside the bottle\nhint: stop that program or remove the socket", what, root, socket)
 }
 
 // layerSystem puts a layer over each of socketDirs: an overlay without an upper

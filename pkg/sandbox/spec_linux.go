@@ -14,6 +14,7 @@ type spec struct {
 	Name      string
 	Workspace source
 	Covered   []string // below the workspace, read-only
+	Masked    []string // below the workspace, empty
 	ReadOnly  []source
 	Sockets   []string // of the system, to be covered: _init finds them
 	Files     map[string][]byte

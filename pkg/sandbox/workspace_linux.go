@@ -19,9 +19,18 @@ type Policy struct {
 	Force    bool     // accept the home folder, and folders above it
 	Writable []string // protected paths, relative to the workspace, that stay writable
 	Keep     []string // host files, absolute, that become read-only where they lie in the workspace
-	Hidden   []string // host folders, absolute, that no workspace may contain or lie in
-	Dry      bool     // for a plan: check everything, make no placeholder
-	Getenv   func(string) string
+	// Mask and Show are patterns of the operator's (secrets.go): what is masked
+	// besides files of credentials, and what never is, which goes first.
+	Mask, Show  []string
+	ShowSecrets bool     // mask no files of credentials
+	Hidden      []string // host folders, absolute, that no workspace may contain or lie in
+	Dry         bool     // for a plan: check everything, make no placeholder
+	Getenv      func(string) string
+}
+
+// writable reports whether rel is left to the agent.
+func (p Policy) writable(rel string) bool {
+	return slices.ContainsFunc(p.Writable, func(x string) bool { return within(rel, filepath.Clean(x)) })
 }
 
 // A Workspace is a folder that was found fit to be given to an agent. It is
@@ -32,13 +41,16 @@ type Workspace struct {
 	dir     *os.File
 	owner   identity
 	covered []string // relative paths that are read-only inside
+	masked  []string // relative paths that are empty inside
+	tracked []string // files of credentials that git has, and that are shown
+	idle    []string // patterns of Policy.Mask that are for nothing here
 	notes   []string
 }
 
 // OpenWorkspace checks the folder path against what an agent must not get:
 // system folders, the home folder (unless pol.Force), folders that hold or lie
-// in pol.Hidden, folders with sockets in them, and protected paths that are
-// symbolic links. It then makes the placeholders; Close removes them.
+// in pol.Hidden, folders with sockets in them, and protected paths and files of
+// credentials that are symbolic links. It then makes the placeholders; Close removes them.
 func OpenWorkspace(path string, pol Policy) (*Workspace, error) {
 	canonical, err := canonicalDir(path)
 	if err != nil {
@@ -64,14 +76,14 @@ func OpenWorkspace(path string, pol Policy) (*Workspace, error) {
 }
 
 func (w *Workspace) prepare(pol Policy) error {
-	if err := refuseSockets("workspace", w.Path); err != nil {
-		return err
-	}
 	fi, err := w.dir.Stat()
 	if err != nil {
 		return err
 	}
 	if w.owner, err = identityFor(fi, pol.Getenv); err != nil {
+		return err
+	}
+	if err := w.look(pol); err != nil {
 		return err
 	}
 	if n := w.owner.note(w.Path, fi); n != "" {
@@ -88,6 +100,16 @@ func (w *Workspace) Notes() []string { return w.notes }
 
 // Covered lists the paths below the workspace that are read-only inside.
 func (w *Workspace) Covered() []string { return slices.Clone(w.covered) }
+
+// Masked lists the paths below the workspace in whose place the agent finds an empty
+// file, or folder. One may be below what is Covered, or the same.
+func (w *Workspace) Masked() []string { return slices.Clone(w.masked) }
+
+// Tracked lists the files of credentials that are shown since git has them.
+func (w *Workspace) Tracked() []string { return slices.Clone(w.tracked) }
+
+// Idle lists the patterns of Policy.Mask that are for nothing in the workspace.
+func (w *Workspace) Idle() []string { return slices.Clone(w.idle) }
 
 // Close removes the placeholders, unless another bottle still uses the
 // workspace, and lets go of it.

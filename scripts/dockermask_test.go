@@ -1,0 +1,47 @@
+package scripts
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestDockerMasks: files of credentials are empty in a container, of a copied
+// workspace and of the folder itself, and are what they were afterwards.
+func TestDockerMasks(t *testing.T) {
+	const secret = "a-secret-of-the-workspace\n"
+	files := []string{".env", "app/.env.local", "private/key"}
+	for _, bind := range []bool{false, true} {
+		d := newDockside(t, "protect: {mask: [private]}\n")
+		for _, name := range append(files, ".env.example") {
+			must(t, os.MkdirAll(filepath.Dir(filepath.Join(d.work, name)), 0o755))
+			must(t, os.WriteFile(filepath.Join(d.work, name), []byte(secret), 0o644))
+		}
+		args := []string{d.name, "--", "sh", "-c", "cat .env app/.env.local; ls -A private; grep -rl of-the-workspace .; (rm .env; echo x >app/.env.local; mv app gone; echo x >private/more; cp .env.example .env) 2>/dev/null; exit 0"}
+		if bind {
+			args = append([]string{"-bind"}, args...)
+			must(t, filepath.WalkDir(d.work, func(path string, _ os.DirEntry, err error) error {
+				if err == nil && os.Geteuid() == 0 {
+					err = os.Chown(path, strangerUID, strangerUID)
+				}
+				return err
+			}))
+		}
+		r := d.sail("", args...)
+		if r.code != 0 || r.out != "./.env.example\n" || !strings.Contains(r.errors, "empty to the agent: .env, app/.env.local, private\n") {
+			t.Errorf("bind %v: %v", bind, r)
+		}
+		for _, name := range files {
+			if got := d.brought(name); got != secret {
+				t.Errorf("bind %v: %s is %q", bind, name, got)
+			}
+		}
+		if _, err := os.Lstat(filepath.Join(d.work, "private/more")); err == nil {
+			t.Errorf("bind %v: the agent wrote into a masked folder", bind)
+		}
+		if !bind && strings.Count(r.errors, "held back: ") < 3 {
+			t.Errorf("what was held back: %s", r.errors)
+		}
+	}
+}
