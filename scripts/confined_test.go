@@ -55,20 +55,23 @@ func hostAddresses(t *testing.T) (list []string) {
 
 // TestHomeIsHidden has the agent look for what else is in the operator's home.
 //
-// README: The agent sees its workspace and read-only system folders, and
-// nothing else of your home. Started by root it is not root.
+// README: The agent sees its workspace, where files such as `.env` are empty to it,
+// and read-only system folders, and nothing else of your home. Started by root it is
+// not root.
 func TestHomeIsHidden(t *testing.T) {
 	asEach(t, func(t *testing.T, op *operator) {
 		const mark = "mark-of-a-secret"
 		secret := filepath.Join(op.home, ".ssh", "id_e2e_secret")
 		op.write(secret, mark+"\n", 0o600)
 		op.write(filepath.Join(op.home, "src", "other", "e2e_secret"), mark+"\n", 0o644)
+		op.write(filepath.Join(op.work, "app", ".env"), "KEY="+mark+"\n", 0o644)
 		op.env = append(op.env, "SOME_KEY="+mark)
 		b := op.start("hidden")
 		for script, want := range map[string]string{
 			"ls -A " + op.home:                       "src\n",
 			"ls -A " + filepath.Join(op.home, "src"): "project\n",
 			"cat README":                             "the project\n",
+			"wc -c <app/.env":                        "0\n",
 		} {
 			if out, code := b.sh(script); out != want || code != 0 {
 				t.Errorf("%s: wanted %q; got %q", script, want, out)
