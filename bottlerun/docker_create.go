@@ -260,7 +260,10 @@ func (p *plan) workDir() string { return workRoot + "/" + p.name }
 func (d *dock) dockProxyArgs() []string {
 	args := []string{"-listen", "fd:3", "-bottle", d.name, "-routes", inside.Routes(), "-ca-cert", inside.CACert(), "-ca-key", inside.CAKey(),
 		"-token-dir", inside.Tokens(), "-access-log", "-", "-upstream-ca", upstreamCA}
-	if d.manifest.Pipelock.Image != "" {
+	switch {
+	case d.probe != nil:
+		args = append(args, "-upstream", "http://"+d.object(roleOrigin)+":"+pipelockPort)
+	case d.manifest.Pipelock.Image != "":
 		args = append(args, "-upstream", "http://"+d.object(rolePipelock)+":"+pipelockPort)
 	}
 	for _, n := range d.manifest.EgressProxy.AllowPrivate {

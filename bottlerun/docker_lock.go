@@ -22,6 +22,9 @@ const lockProgram = "bin/bottlerun"
 // startLock starts the second proxy, if the manifest has one, and waits until it
 // serves.
 func (d *dock) startLock() error {
+	if d.probe != nil {
+		return d.startCanary()
+	}
 	image := d.manifest.Pipelock.Image
 	if image == "" {
 		return d.trust()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"strings"
@@ -11,17 +12,21 @@ import (
 	"bottle/pkg/escape"
 )
 
-// doctor says what this machine can do.
+// doctor says what this machine can do, or what the clients in a bottle can.
 func doctor(ctx context.Context, env *cli.Env) error {
+	var d diagnosis
 	fs := env.Flags()
-	asJSON := fs.Bool("json", false, "")
-	where := fs.String("context", "", "")
-	if err := env.Parse(fs, 0, 0); err != nil {
+	d.flags(fs)
+	if err := env.Parse(fs, 0, 1); err != nil {
 		return err
 	}
-	m := examine(ctx, env, *where)
+	d.name = fs.Arg(0)
+	if d.ofBottle() {
+		return d.tryClients(ctx, env)
+	}
+	m := examine(ctx, env, d.context)
 	for _, f := range m.findings {
-		if err := f.print(env.Stdout, *asJSON); err != nil {
+		if err := f.print(env.Stdout, d.asJSON); err != nil {
 			return err
 		}
 	}
@@ -29,6 +34,27 @@ func doctor(ctx context.Context, env *cli.Env) error {
 		return cli.Refusedf("no backend works here: neither local nor docker")
 	}
 	return nil
+}
+
+// A diagnosis is the command line of doctor.
+type diagnosis struct {
+	options
+	asJSON, verbose bool
+}
+
+func (d *diagnosis) flags(fs *flag.FlagSet) {
+	fs.StringVar(&d.backend, "backend", "", "")
+	fs.StringVar(&d.manifest, "f", "", "")
+	fs.StringVar(&d.network, "network", "", "")
+	fs.StringVar(&d.context, "context", "", "")
+	fs.Var((*list)(&d.readOnly), "ro", "")
+	fs.BoolVar(&d.asJSON, "json", false, "")
+	fs.BoolVar(&d.verbose, "v", false, "")
+}
+
+// ofBottle tells the clients of a bottle from the machine.
+func (d *diagnosis) ofBottle() bool {
+	return d.name != "" || d.backend != "" || d.manifest != "" || d.network != "" || d.verbose || d.readOnly != nil
 }
 
 // The states of a finding.

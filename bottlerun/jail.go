@@ -77,7 +77,7 @@ func (j *localJail) build() error {
 		Name: p.name, Args: p.command, Env: agentEnv, Workspace: j.work, ReadOnly: p.readOnly, Bundle: j.pem,
 		Files:    map[string][]byte{"ca.pem": j.ca, "mcp.json": []byte(mcpConfig)},
 		Home:     bottle.Home(p.manifest, bottle.Inside{Workspace: p.work, Superviser: superviser}),
-		Programs: map[string]string{"superviser": p.super},
+		Programs: p.insidePrograms(),
 		Listen:   []sandbox.Listen{{Name: "proxy", Network: "tcp", Address: sandbox.ProxyAddr}, {Name: "super", Network: "unix", Address: sandbox.Supervise}},
 		Pids:     uint64(p.manifest.Limits.Pids),
 		TmpBytes: uint64(p.manifest.Limits.Memory), // a tmpfs is memory
@@ -93,6 +93,14 @@ func (j *localJail) build() error {
 		return cause // says what would help; exit 3
 	}
 	return cli.Exit(sandbox.CannotStart, err)
+}
+
+// insidePrograms are those of the bottle's own that its agent has.
+func (p *plan) insidePrograms() map[string]string {
+	if p.probe != nil {
+		return map[string]string{"superviser": p.super, "bottlerun": p.probe.self}
+	}
+	return map[string]string{"superviser": p.super}
 }
 
 // superviser is what joins an MCP client in the sandbox to the superviser.

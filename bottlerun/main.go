@@ -28,5 +28,7 @@ func main() {
 		cli.Verb{Name: "images", Run: images},
 		cli.Verb{Name: "doctor", Run: doctor},
 		cli.Verb{Name: steward.Verb, Run: stewardVerb},
+		cli.Verb{Name: "_clients", Run: clientsVerb},
+		cli.Verb{Name: "_origin", Run: originVerb},
 	)
 }

@@ -21,6 +21,9 @@ import (
 // hosts of the table on its allowlist, and waits until it serves: it prints
 // its start before it listens.
 func (r *running) startPipelock() error {
+	if r.probe != nil {
+		return r.startCanary()
+	}
 	if r.pipelock == "" {
 		return r.writeUpstreamCA(nil)
 	}

@@ -45,6 +45,7 @@ type plan struct {
 	bind     bool   // and whether the workspace itself is shown
 	context  string
 	back     background
+	probe    *probe // of doctor's own bottle
 	getenv   func(string) string
 }
 

@@ -204,7 +204,7 @@ func (r *running) noteLimits() {
 
 func (r *running) startProxy() error {
 	upstream := ""
-	if r.pipelock != "" {
+	if r.pipelockAddr != "" {
 		upstream = "http://" + r.pipelockAddr
 	}
 	var tokens []string

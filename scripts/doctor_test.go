@@ -1,6 +1,8 @@
 package scripts
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -36,4 +38,84 @@ func TestDoctorOfMachine(t *testing.T) {
 			t.Errorf("got %v", r)
 		}
 	})
+}
+
+// TestDoctorOfBottle has the clients of a bottle try: those that come through, one
+// that does not trust the authority, and one that does not ask the proxy. A bottle
+// of the same name that runs is left alone.
+func TestDoctorOfBottle(t *testing.T) {
+	needCurl(t)
+	op := asSelf(t)
+	tools := filepath.Join(op.home, "tools")
+	for name, script := range map[string]string{
+		"curl": `exec /usr/bin/curl "$@"`, "git": `exec /usr/bin/git "$@"`, "python3": `exec /usr/bin/python3 "$@"`,
+		"wget": `exec /usr/bin/curl -sS --cacert /run/bottle/none.pem "$3"`, "gem": `exec /usr/bin/curl -sS --noproxy '*' "https://gem.canary.test/"`,
+		"docker": "echo Docker version 1.2.3",
+	} {
+		op.write(filepath.Join(tools, name), "#!/bin/sh\n"+script+"\n", 0o755)
+	}
+	op.write(op.manifest, "name: web\nworkspace: "+op.work+"\nread_only: ["+tools+"]\negress_proxy: {routes: [{host: api.test, auth: {scheme: Bearer, token_ref: NOT_SET}}]}\n", 0o644)
+	op.env = append(op.env, "NOT_SET=now")
+	b := op.start("web")
+	op.env = []string{"PATH=" + tools}
+	r := op.run("bottlerun", "doctor", "-f", op.manifest)
+	if out, code := b.sh("echo still here"); code != 0 || out != "still here\n" {
+		t.Errorf("the bottle of that name: exit %d %q", code, out)
+	}
+	rows := clientRows(t, r.out)
+	want := map[string]string{"wget": "yes no - - -", "gem": "no - - - -", "docker": "- - - - -"}
+	for name, path := range map[string]string{"git": "/usr/bin/git", "python3": "/usr/bin/python3"} {
+		if _, err := os.Stat(path); err == nil {
+			want[name] = "yes yes"
+		}
+	}
+	want["curl"], want["python"] = "yes yes yes yes yes", want["python3"]+" - - yes"
+	delete(want, "python3")
+	for name, w := range want {
+		if !strings.HasPrefix(rows[name], w) {
+			t.Errorf("%s: %q, wanted %q", name, rows[name], w)
+		}
+	}
+	if r.code != 1 || !strings.Contains(r.errors, "2 of the clients in the bottle do not come through") {
+		t.Errorf("got %v", r)
+	}
+	for _, hint := range []string{"hint: wget: it does not trust the bottle's authority; it says: curl: ", "hint: gem: it has not asked the proxy", "hint: docker: no engine can be reached"} {
+		if !strings.Contains(r.out, hint) {
+			t.Errorf("no %q in\n%s", hint, r.out)
+		}
+	}
+	op.want(2, "the backend env is no bottle", "bottlerun", "doctor", "-backend", "env")
+	op.want(2, "-network, -bind and -context are of the backend docker", "bottlerun", "doctor", "-network", "none")
+	op.write(filepath.Join(tools, "none.yaml"), "nonsense: 1\n", 0o644)
+	op.want(1, "nonsense", "bottlerun", "doctor", "-f", filepath.Join(tools, "none.yaml"))
+	if left := op.must("bottlerun", "ls"); strings.Contains(left, "doctor") || strings.Count(left, "\n") != 1 {
+		t.Errorf("left: %s", left)
+	}
+}
+
+// clientRows are the lines of doctor's table by client, without the versions.
+func clientRows(t *testing.T, out string) map[string]string {
+	t.Helper()
+	rows := map[string]string{}
+	for line := range strings.Lines(out) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if len(f) == 7 {
+			rows[f[0]] = strings.Join(f[2:], " ")
+		} else if !strings.HasPrefix(line, "hint: ") {
+			t.Errorf("neither a client nor a hint: %q", line)
+		}
+	}
+	return rows
+}
+
+// TestDoctorInDocker: the same chain in containers, of which nothing stays.
+func TestDoctorInDocker(t *testing.T) {
+	d := newDockside(t, "")
+	r := d.run("bottlerun", "doctor", "-backend", "docker", "-f", d.manifest, d.name)
+	if rows := clientRows(t, r.out); r.code != 0 || rows["curl"] != "yes yes yes yes yes" {
+		t.Errorf("got %v", r)
+	}
+	if out, _ := dockerCLI(t, "ps", "-a", "--quiet", "--filter", "name=bottle-"+d.name+"-doctor-"); out != "" {
+		t.Errorf("left on the engine: %s", out)
+	}
 }

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"bottle/pkg/accesslog"
+	"bottle/pkg/canary"
+	"bottle/pkg/cli"
+	"bottle/pkg/clients"
+	"bottle/pkg/escape"
+)
+
+// A table is what became of the clients.
+type table struct {
+	plan   *plan
+	sights *probe
+	rows   []outcome
+}
+
+// An outcome is one client. Proxy, Authority, HTTP2, Socket and Stream are yes, no, or
+// - where that is not known or not done.
+type outcome struct {
+	Client    string `json:"client"`
+	Version   string `json:"version"`
+	Proxy     string `json:"proxy"`
+	Authority string `json:"authority"`
+	HTTP2     string `json:"http2"`
+	Socket    string `json:"websocket"`
+	Stream    string `json:"sse"`
+	Said      string `json:"said,omitempty"` // what it printed of a failure
+	Hint      string `json:"hint,omitempty"`
+}
+
+const (
+	yes     = "yes"
+	no      = "no"
+	unknown = "-"
+	absent  = "absent" // in the place of a version
+)
+
+func yesIf(b bool) string {
+	if b {
+		return yes
+	}
+	return no
+}
+
+// read makes the rows of what the bottle has said, the proxy's log, and what the
+// canary has seen.
+func (t *table) read(said []byte, log string) error {
+	reports := map[string]clients.Report{}
+	dec := json.NewDecoder(bytes.NewReader(said))
+	for dec.More() {
+		var r clients.Report
+		if err := dec.Decode(&r); err != nil {
+			return fmt.Errorf("what the clients' trial says is no report: %w", err)
+		}
+		reports[r.Client] = r
+	}
+	t.awaitStreams(reports)
+	asked, err := connections(log)
+	if err != nil {
+		return err
+	}
+	for _, c := range clients.List() {
+		r, ok := reports[c.Name]
+		if !ok {
+			return fmt.Errorf("the trial has no report of %s; wanted one of each client", c.Name)
+		}
+		t.rows = append(t.rows, t.row(c, r, asked[c.Name]))
+	}
+	return nil
+}
+
+// connections are the clients of which the proxy knows, with the code of its log:
+// "" where nothing was wrong.
+func connections(log string) (map[string]*string, error) {
+	f, err := os.Open(log)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // nobody asked
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	asked := map[string]*string{}
+	_, err = accesslog.Read(f, func(l *accesslog.Line) error {
+		if client := canary.ClientOf(l.Host); client != "" && (asked[client] == nil || *asked[client] == "") {
+			code := l.Code
+			asked[client] = &code
+		}
+		return nil
+	})
+	return asked, err
+}
+
+// tlsRefused is egress-proxy's code for a handshake that the agent broke off.
+const tlsRefused = "agent-tls"
+
+func (t *table) row(c clients.Client, r clients.Report, code *string) outcome {
+	w := outcome{Client: c.Name, Version: r.Version, Proxy: no, Authority: unknown, HTTP2: unknown, Socket: unknown, Stream: unknown}
+	switch {
+	case r.Program == "" || r.None:
+		w.Version, w.Proxy = absent, unknown
+		return w
+	case c.Name == clients.Engine:
+		w.Proxy, w.Hint = unknown, engineHint
+		return w
+	case t.sights.has(c.Name, canary.Request, nil):
+		w.Proxy, w.Authority = yes, yes
+	case code != nil:
+		w.Proxy = yes
+		if *code == tlsRefused {
+			w.Authority = no
+		}
+	}
+	if w.Authority == yes {
+		if c.HTTP2 {
+			w.HTTP2 = yesIf(t.sights.has(c.Name, canary.Request, func(s canary.Sight) bool { return s.HTTP2 }))
+		}
+		if c.Socket {
+			w.Socket = yesIf(r.Socket && t.sights.has(c.Name, canary.Socket, nil))
+		}
+		if c.Stream {
+			w.Stream = yesIf(r.Stream && t.sights.has(c.Name, canary.Stream, nil))
+		}
+		return w
+	}
+	w.Said = r.Said
+	w.Hint = hintFor(w)
+	return w
+}
+
+// engineHint is for a client of container engines.
+const engineHint = "no engine can be reached from a bottle, and none should be: an agent gets other programs by the tool capability-block (-backend docker), or from you"
+
+// hintFor says what to do about a client that did not come through.
+func hintFor(w outcome) string {
+	said := ""
+	if w.Said != "" {
+		said = "; it says: " + w.Said
+	}
+	switch {
+	case w.Authority == no:
+		return "it does not trust the bottle's authority" + said
+	case w.Proxy == yes:
+		return "it has asked the proxy, and nothing has come through" + said
+	}
+	return "it has not asked the proxy" + said
+}
+
+// awaitStreams waits until the canary knows that the clients have left its event
+// streams, which takes the proxy a moment longer than them.
+func (t *table) awaitStreams(reports map[string]clients.Report) {
+	for late := time.Now().Add(time.Second); time.Now().Before(late); time.Sleep(5 * time.Millisecond) {
+		waiting := false
+		for name, r := range reports {
+			waiting = waiting || r.Stream && t.sights.has(name, canary.Request, nil) && !t.sights.has(name, canary.Stream, nil)
+		}
+		if !waiting {
+			return
+		}
+	}
+}
+
+// print writes a line for each client that is there, and what to do about the
+// others.
+func (t *table) print(env *cli.Env, d *diagnosis) error {
+	var b, hints strings.Builder
+	failed := 0
+	for _, w := range t.rows {
+		if w.Version == absent && !d.verbose {
+			continue
+		}
+		if w.failed() {
+			failed++
+		}
+		if d.asJSON {
+			if err := json.NewEncoder(&b).Encode(w); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintf(&b, "%s\n", strings.Join([]string{w.Client, escape.Text(w.Version, 0), w.Proxy, w.Authority, w.HTTP2, w.Socket, w.Stream}, "\t"))
+		if w.Hint != "" {
+			fmt.Fprintf(&hints, "hint: %s: %s\n", w.Client, escape.Text(w.Hint, 0))
+		}
+	}
+	if _, err := fmt.Fprint(env.Stdout, b.String(), hints.String()); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return cli.Refusedf("%d of the clients in the bottle do not come through", failed)
+	}
+	return nil
+}
+
+// failed tells a client that is there and cannot be used.
+func (w outcome) failed() bool {
+	return w.Version != absent && w.Client != clients.Engine && w.Authority != yes
+}

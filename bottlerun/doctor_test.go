@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bottle/pkg/canary"
+	"bottle/pkg/cli"
+	"bottle/pkg/clients"
+)
+
+// What the bottle says and the log has is a stranger's, and the canary decides.
+func TestTable(t *testing.T) {
+	var said bytes.Buffer
+	enc := json.NewEncoder(&said)
+	special := map[string]clients.Report{
+		"curl":       {Program: "/bin/curl", Version: "1\x1b[31m", Stream: true, Socket: true},
+		"wget":       {Program: "/bin/wget", Version: "1.1", Stream: true, Said: "lies"}, // nothing has come
+		"git":        {Program: "/bin/git", Version: "2.1", Said: "bad\tcertificate\x07\nhint: do this"},
+		"node-fetch": {Program: "/bin/node", Version: "20.1", Said: "no such host"},
+		"docker":     {Program: "/bin/docker", Version: "1.2"},
+	}
+	for _, c := range clients.List() {
+		r := special[c.Name]
+		r.Client = c.Name
+		enc.Encode(r)
+	}
+	log := filepath.Join(t.TempDir(), "access.jsonl")
+	line := `{"time":"2026-07-28T12:00:00Z","method":"CONNECT","host":"HOST.canary.test","port":443,"path":"","verdict":"error","code":"CODE","status":0}` + "\n"
+	text := strings.NewReplacer("HOST", "git", "CODE", "agent-tls").Replace(line) + strings.NewReplacer("HOST", "npm", "CODE", "").Replace(line)
+	if err := os.WriteFile(log, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	seen := &probe{sights: []canary.Sight{{Client: "curl", Kind: canary.Request, HTTP2: true}, {Client: "curl", Kind: canary.Stream}}}
+	tab := &table{sights: seen}
+	if err := tab.read(said.Bytes(), log); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	err := tab.print(&cli.Env{Stdout: &out}, &diagnosis{})
+	if err == nil || err.Error() != "3 of the clients in the bottle do not come through" {
+		t.Errorf("%v", err)
+	}
+	want := "curl\t1\\u{1b}[31m\tyes\tyes\tyes\tno\tyes\n" +
+		"wget\t1.1\tno\t-\t-\t-\t-\n" +
+		"git\t2.1\tyes\tno\t-\t-\t-\n" +
+		"node-fetch\t20.1\tno\t-\t-\t-\t-\n" +
+		"docker\t1.2\t-\t-\t-\t-\t-\n" +
+		"hint: wget: it has not asked the proxy; it says: lies\n" +
+		"hint: git: it does not trust the bottle's authority; it says: bad\\tcertificate\\u{7}\\nhint: do this\n"
+	if got := out.String(); !strings.HasPrefix(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if err := new(table).read([]byte("{}\n"), log); err == nil {
+		t.Error("a report of nothing passes")
+	}
+	if err := new(table).read([]byte("words\n"), log); err == nil {
+		t.Error("words pass for a report")
+	}
+}
