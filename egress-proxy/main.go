@@ -66,13 +66,12 @@ func serve(ctx context.Context, env *cli.Env, hup <-chan os.Signal) error {
 		c.AccessLog = access.Log
 		defer access.Flush()
 	}
-	defer runtime.KeepAlive(heapFloor())
 	p := proxy.New(c)
 	if err := table.announce(); err != nil {
 		return err
 	}
 	go table.reloads(p, hup)
-	time.AfterFunc(200*time.Millisecond, debug.FreeOSMemory) // what the start needed
+	go settle(ctx, c)
 	log.Info("listen", "address", ln.Addr().String(), "routes", len(p.Table().Routes), "digest", p.Table().Digest())
 	return serveUntil(ctx, p, ln, log)
 }
@@ -92,6 +91,21 @@ func serveUntil(ctx context.Context, p *proxy.Proxy, ln net.Listener, log *slog.
 	defer cancel()
 	p.Drain(late)
 	return <-served
+}
+
+// settle does, a while after the start, what need not hold that up: it reads the
+// roots, sets the pace of the garbage collector, and frees what the start took.
+func settle(ctx context.Context, c proxy.Config) {
+	select {
+	case <-time.After(200 * time.Millisecond):
+	case <-ctx.Done():
+		return
+	}
+	c.Roots()
+	floor := heapFloor()
+	debug.FreeOSMemory()
+	<-ctx.Done()
+	runtime.KeepAlive(floor)
 }
 
 // heapFloor is memory that is never touched and so never there. To the garbage

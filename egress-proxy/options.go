@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 
 	"bottle/pkg/ca"
@@ -133,19 +134,24 @@ func parseUpstream(s string) (*url.URL, error) {
 }
 
 // roots is the trust for origins: the system's roots and those in the file extra.
-func roots(extra string) (*x509.CertPool, error) {
-	pool := systemRoots()
-	if extra == "" {
-		return pool, nil
+// The system's are read when they are first asked for, since that takes as long
+// as the rest of the start.
+func roots(extra string) (func() *x509.CertPool, error) {
+	var pem []byte
+	if extra != "" {
+		var err error
+		if pem, err = os.ReadFile(extra); err != nil {
+			return nil, fmt.Errorf("-upstream-ca: %w", err)
+		}
+		if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			return nil, cli.Refusedf("-upstream-ca %s: no certificate in it; wanted PEM", extra)
+		}
 	}
-	pem, err := os.ReadFile(extra)
-	if err != nil {
-		return nil, fmt.Errorf("-upstream-ca: %w", err)
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, cli.Refusedf("-upstream-ca %s: no certificate in it; wanted PEM", extra)
-	}
-	return pool, nil
+	return sync.OnceValue(func() *x509.CertPool {
+		pool := systemRoots()
+		pool.AppendCertsFromPEM(pem)
+		return pool
+	}), nil
 }
 
 // systemRoots reads the system's bundle, one file: x509.SystemCertPool reads each

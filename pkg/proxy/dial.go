@@ -75,7 +75,6 @@ func (d *dialer) tcp(ctx context.Context, addr string) (net.Conn, error) {
 func newDialer(p *Proxy) dialer {
 	d := dialer{p: p, slots: make(chan struct{}, p.Limits.Origins), tls: &tls.Config{
 		MinVersion:         tls.VersionTLS12,
-		RootCAs:            p.Roots,
 		NextProtos:         []string{"http/1.1"},
 		ClientSessionCache: tls.NewLRUClientSessionCache(256),
 		VerifyConnection:   notOurs(p.Authority.CertPEM()),
@@ -120,6 +119,9 @@ func (d *dialer) dial(ctx context.Context, dest target, key string, h2 bool) (*u
 	if dest.scheme == "https" {
 		cfg := d.tls.Clone()
 		cfg.ServerName = dest.host
+		if d.p.Roots != nil {
+			cfg.RootCAs = d.p.Roots()
+		}
 		if h2 {
 			cfg.NextProtos = []string{"h2", "http/1.1"}
 		}

@@ -60,7 +60,7 @@ func TestNotItself(t *testing.T) {
 func TestCertificates(t *testing.T) {
 	w := newWorld(t, "routes: []", nil)
 	other, _ := authority(t, "nobody's")
-	w.p.Roots.AddCert(leafCA(t, w)) // the bottle's own authority among the roots
+	w.p.Roots().AddCert(leafCA(t, w)) // the bottle's own authority among the roots
 	for name, ln := range map[string]*count{
 		"unknown": origin(t, other.Leaf, "yes.test", http.HandlerFunc(hello)),
 		"name":    w.serve("else.test", http.HandlerFunc(hello)),

@@ -252,7 +252,7 @@ func TestPassthrough(t *testing.T) {
 	if other.Handshake() == nil || o.n.Load() != 0 {
 		t.Error("another SNI passed")
 	}
-	c := tls.Client(w.dial().connect(to).Conn, &tls.Config{ServerName: "yes.test", RootCAs: w.p.Roots})
+	c := tls.Client(w.dial().connect(to).Conn, &tls.Config{ServerName: "yes.test", RootCAs: w.p.Roots()})
 	if err := c.Handshake(); err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +278,7 @@ func TestPassthroughEndsBeforeHello(t *testing.T) {
 		eventually(t, "the tunnel waits", func() bool { return w.p.inFlight() == 1 })
 		w.routes("routes: [{host: yes.test, ports: [%d], methods: [GET]}]", portOf(o))
 	}}
-	if tls.Client(held, &tls.Config{ServerName: "yes.test", RootCAs: w.p.Roots}).Handshake() == nil || o.n.Load() != 0 {
+	if tls.Client(held, &tls.Config{ServerName: "yes.test", RootCAs: w.p.Roots()}).Handshake() == nil || o.n.Load() != 0 {
 		t.Error("a tunnel past an intercepted route")
 	}
 }

@@ -74,7 +74,7 @@ type Config struct {
 	Authority    *ca.Authority                // signs the leaves shown to the agent
 	Table        *route.Table                 // the first table; see Proxy.SetTable
 	Token        func(string) ([]byte, error) // the credential in a slot; see Tokens
-	Roots        *x509.CertPool               // upstream trust; nil is the system's
+	Roots        func() *x509.CertPool        // upstream trust, for each handshake; nil is the system's
 	Upstream     *url.URL                     // a second proxy, http://HOST:PORT; nil dials directly
 	AllowPrivate []netip.Prefix               // internal addresses that may be dialled all the same
 	Self         []netip.AddrPort             // where the proxy itself listens; never dialled

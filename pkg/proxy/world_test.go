@@ -55,7 +55,7 @@ func newWorld(t testing.TB, routes string, change func(*Config)) *world {
 	w.trust.AppendCertsFromPEM(bottlePEM)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(originPEM)
-	c := Config{Authority: bottle, Table: table(t, routes), Roots: roots, Bottle: "web",
+	c := Config{Authority: bottle, Table: table(t, routes), Roots: func() *x509.CertPool { return roots }, Bottle: "web",
 		Token:        (&Tokens{Getenv: func(n string) string { return map[string]string{"TOKEN": secret, "BAD": "a\nb"}[n] }}).Get,
 		AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		AccessLog: func(a *Access) {
