@@ -121,6 +121,9 @@ func (j *localJail) letGo() error {
 		return cli.Exit(sandbox.CannotStart, err)
 	}
 	j.gone = true
+	if err := j.sb.Serve(j.plan.dir.Exec()); err != nil {
+		note(j.env, "bottlerun exec will not work: %v", err)
+	}
 	return nil
 }
 

@@ -46,7 +46,7 @@ func dropSecrets(dir state.Dir) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	files := []string{dir.In(socketName)}
+	files := []string{dir.In(socketName), dir.Exec()}
 	for _, t := range tokens {
 		files = append(files, filepath.Join(dir.Tokens(), t.Name()))
 	}

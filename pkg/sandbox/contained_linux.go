@@ -37,7 +37,7 @@ func containedMain(command []string) int {
 	if err != nil {
 		return cannot(err)
 	}
-	p := &pid1{ctl: ctl, contained: true}
+	p := &pid1{ctl: ctl, contained: true, lost: end}
 	if err = ctl.send(message{Kind: kindReady}); err == nil {
 		err = p.awaitGo()
 	}

@@ -9,10 +9,11 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 )
 
-// A message goes between launcher and process 1. Both ends are our own program;
-// the agent has neither.
+// A message goes between launcher and process 1, or between whoever asked for a
+// second command and _second. Both ends are our own program; the agent has neither.
 type message struct {
 	Kind  string   `json:"kind"`
 	Text  string   `json:"text,omitempty"`  // of "error"
@@ -27,7 +28,8 @@ type message struct {
 }
 
 // The kinds. From _init: ready or error, then started or error, then any number
-// of stopped, then exit. From the launcher: go, then any number of signal.
+// of stopped, then exit. From the launcher: go, then any number of signal and
+// second. _second says ready with a terminal, then as process 1 from started on.
 const (
 	kindReady   = "ready"
 	kindError   = "error"
@@ -36,8 +38,10 @@ const (
 	kindStopped = "stopped"
 	kindExit    = "exit"
 	kindSignal  = "signal"
-	kindUp      = "up"   // of a part: all that it has to do with others is done
-	kindGone    = "gone" // of a relay: the other side has ended
+	kindSecond  = "second" // with the descriptors of one, see second_linux.go
+	kindHeard   = "heard"  // to _second: the exit code has come
+	kindUp      = "up"     // of a part: all that it has to do with others is done
+	kindGone    = "gone"   // of a relay: the other side has ended
 )
 
 const maxMessage = 64 << 10
@@ -48,6 +52,15 @@ const maxMessage = 64 << 10
 type control interface {
 	send(m message, files ...*os.File) error
 	receive() (message, []*os.File, error)
+}
+
+// sendSignal has process 1, or _second, send sig to its command.
+func sendSignal(ctl control, sig os.Signal) error {
+	n, ok := sig.(syscall.Signal)
+	if !ok {
+		return fmt.Errorf("signal %v: not a number", sig)
+	}
+	return ctl.send(message{Kind: kindSignal, Code: int(n)})
 }
 
 // lines is a control over two streams: one message a line.

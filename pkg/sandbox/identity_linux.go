@@ -72,6 +72,20 @@ func mapping(id int) []syscall.SysProcIDMap {
 	return []syscall.SysProcIDMap{{ContainerID: id, HostID: id, Size: 1}}
 }
 
+// give makes pipes the agent's, which opens them again as /dev/stdout: of a
+// launcher that is root they are root's.
+func (id identity) give(pipes []*os.File) error {
+	if !id.Root {
+		return nil
+	}
+	for _, f := range pipes {
+		if err := f.Chown(id.UID, id.GID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // namespaces are what every sandbox has of its own.
 const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
 	unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS

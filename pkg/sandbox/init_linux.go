@@ -16,6 +16,8 @@ const (
 	stageReap  = "_reap"
 	stageAgent = "_agent"
 	stageHold  = "_hold"
+
+	stageSecond = "_second"
 )
 
 // Stages runs the stage of a sandbox that this process was started as, and
@@ -31,6 +33,8 @@ func Stages() {
 		os.Exit(reapMain())
 	case stageAgent:
 		os.Exit(agentMain())
+	case stageSecond:
+		os.Exit(secondMain())
 	case stageHold:
 		os.Exit(holdMain())
 	case stageContained:

@@ -21,7 +21,7 @@ type launch struct {
 	cmd    *exec.Cmd
 	done   <-chan error // cmd has ended
 	extra  []*os.File   // inherited by _init from firstFd on
-	theirs []*os.File   // the agent's ends of the streams
+	theirs []*os.File   // the agent's ends of the streams, which the streams own
 }
 
 // stageEnv is the stages' environment: nothing of the operator's. Tests put the
@@ -92,7 +92,6 @@ func ownProgram(id identity) (path string, done func(), err error) {
 
 func (l *launch) close() {
 	closeAll(l.extra)
-	closeAll(l.theirs)
 	if l.ctl != nil {
 		l.ctl.c.Close()
 	}
@@ -231,11 +230,11 @@ func passwdFor(id identity) []byte {
 // startTimeout bounds the building of a sandbox, a matter of milliseconds.
 const startTimeout = 30 * time.Second
 
-// await receives the message that ends a phase of _init: kind, or its error.
-func (l *launch) await(kind string, limit time.Duration) (message, []*os.File, error) {
-	l.ctl.c.SetReadDeadline(time.Now().Add(limit))
-	defer l.ctl.c.SetReadDeadline(time.Time{})
-	m, files, err := l.ctl.receive()
+// await receives the message that ends a phase of the other side: kind, or its error.
+func (w *wire) await(kind string, limit time.Duration) (message, []*os.File, error) {
+	w.c.SetReadDeadline(time.Now().Add(limit))
+	defer w.c.SetReadDeadline(time.Time{})
+	m, files, err := w.receive()
 	if err == nil && m.Kind == kind {
 		return m, files, nil
 	}

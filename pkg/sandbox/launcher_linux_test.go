@@ -194,9 +194,16 @@ type session struct {
 	text   string
 }
 
-func openSession(t *testing.T, args ...string) *session {
+// openAgent is a launcher's agent on a terminal.
+func openAgent(t *testing.T, args ...string) *session {
+	t.Helper()
+	return openSession(t, launcher(t, t.TempDir(), args...))
+}
+
+func openSession(t *testing.T, cmd *exec.Cmd) *session {
+	t.Helper()
 	master, slave := openPty(t)
-	s := &session{t: t, master: master, cmd: launcher(t, t.TempDir(), args...), seen: make(chan string, 64)}
+	s := &session{t: t, master: master, cmd: cmd, seen: make(chan string, 64)}
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = slave, slave, slave
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := s.cmd.Start(); err != nil {
@@ -242,6 +249,17 @@ func (s *session) write(text string) {
 	}
 }
 
+// stopped waits until the launcher has stopped.
+func (s *session) stopped() {
+	s.t.Helper()
+	late := time.AfterFunc(20*time.Second, func() { s.cmd.Process.Kill() })
+	defer late.Stop()
+	var ws unix.WaitStatus
+	if _, err := unix.Wait4(s.cmd.Process.Pid, &ws, unix.WUNTRACED, nil); err != nil || !ws.Stopped() {
+		s.t.Fatalf("the launcher did not stop: %v %v", ws, err)
+	}
+}
+
 func (s *session) code() int {
 	s.t.Helper()
 	timer := time.AfterFunc(20*time.Second, func() { s.cmd.Process.Kill() })
@@ -252,7 +270,7 @@ func (s *session) code() int {
 
 func TestTerminal(t *testing.T) {
 	needsSandbox(t)
-	s := openSession(t, "sh", "-c", `tty; stty size; trap 'stty size; echo resized' WINCH; echo go; while :; do sleep 0.05; done`)
+	s := openAgent(t, "sh", "-c", `tty; stty size; trap 'stty size; echo resized' WINCH; echo go; while :; do sleep 0.05; done`)
 	s.expect("/dev/pts/0")
 	s.expect("24 80")
 	s.expect("go")
@@ -267,7 +285,7 @@ func TestTerminal(t *testing.T) {
 
 func TestTerminalIsGivenBack(t *testing.T) {
 	needsSandbox(t)
-	s := openSession(t, "sh", "-c", "echo one; exit 7")
+	s := openAgent(t, "sh", "-c", "echo one; exit 7")
 	before, err := unix.IoctlGetTermios(int(s.master.Fd()), unix.TCGETS)
 	if err != nil {
 		t.Fatal(err)
@@ -287,7 +305,7 @@ func TestTerminalIsGivenBack(t *testing.T) {
 
 func TestJobControl(t *testing.T) {
 	needsSandbox(t)
-	s := openSession(t, "bash", "--norc", "-i")
+	s := openAgent(t, "bash", "--norc", "-i")
 	s.expect("$ ")
 	s.write("sleep 100\r")
 	s.expect("sleep 100")
@@ -308,13 +326,8 @@ func TestJobControl(t *testing.T) {
 // TestSuspend: an agent that is stopped stops its launcher, and goes on with it.
 func TestSuspend(t *testing.T) {
 	needsSandbox(t)
-	s := openSession(t, "sh", "-c", "echo one; kill -STOP $$; echo two; exit 4")
-	late := time.AfterFunc(20*time.Second, func() { s.cmd.Process.Kill() })
-	defer late.Stop()
-	var ws unix.WaitStatus
-	if _, err := unix.Wait4(s.cmd.Process.Pid, &ws, unix.WUNTRACED, nil); err != nil || !ws.Stopped() {
-		t.Fatalf("the launcher did not stop: %v %v", ws, err)
-	}
+	s := openAgent(t, "sh", "-c", "echo one; kill -STOP $$; echo two; exit 4")
+	s.stopped()
 	if err := s.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "test-launcher" {
 		os.Exit(testLauncher(os.Args[2], os.Args[3:]))
 	}
+	if len(os.Args) > 3 && os.Args[1] == "test-second" {
+		os.Exit(testSecond(os.Args[2], os.Args[3:]))
+	}
 	if len(os.Args) > 2 && os.Args[1] == "test-agent" {
 		agent, ok := testAgents[os.Args[2]]
 		if !ok {
@@ -30,11 +33,13 @@ func TestMain(m *testing.M) {
 
 // testAgents are what the tests run inside, by name.
 var testAgents = map[string]func(args []string) int{
-	"answer":  answer,
-	"attack":  attack,
-	"connect": connect,
-	"dial":    dial,
-	"probe":   probe,
+	"answer":    answer,
+	"attack":    attack,
+	"connect":   connect,
+	"dial":      dial,
+	"hunter":    hunter,
+	"neighbour": neighbour,
+	"probe":     probe,
 }
 
 // testAgent is the command line of one of them.

@@ -11,13 +11,17 @@ import (
 
 // reapSpec is what _init leaves to _reap.
 type reapSpec struct {
-	Agent    agentSpec
-	Terminal bool
+	Agent      agentSpec
+	Terminal   bool
+	Rows, Cols uint16 // of a terminal that is yet to be opened
 }
 
-// pid1 is what _reap keeps.
+// pid1 is what _reap keeps, and _second of its own command.
 type pid1 struct {
 	ctl       control
+	spec      agentSpec   // for second commands
+	lost      func()      // what to do when the other side is gone
+	heard     chan bool   // of _second: whether the other side knows of the end, or is gone
 	contained bool        // in a container, which has the streams and addresses of its own
 	terminal  bool        // the agent's streams are a terminal
 	agent     int         // its process id
@@ -36,9 +40,10 @@ func reapMain() int {
 	if err != nil {
 		return CannotStart
 	}
-	p := &pid1{ctl: ctl}
+	p := &pid1{ctl: ctl, lost: end}
 	var s reapSpec
 	if err = readSpec(specFd, &s); err == nil {
+		p.spec = s.Agent
 		err = p.prepare(s)
 	}
 	if err == nil {
@@ -53,6 +58,9 @@ func reapMain() int {
 	go p.obey()
 	return p.reap()
 }
+
+// end is what process 1 does without a launcher.
+func end() { os.Exit(CannotStart) }
 
 // awaitGo waits for the launcher's word that all parts run, and checks it.
 func (p *pid1) awaitGo() error {
@@ -146,17 +154,28 @@ func closeStdio() {
 func (p *pid1) obey() {
 	for {
 		m, files, err := p.ctl.receive()
-		closeAll(files)
 		if err != nil {
-			os.Exit(CannotStart)
+			p.lost()
+			return
 		}
-		if m.Kind != kindSignal || p.gone.Load() {
-			continue
+		switch m.Kind {
+		case kindSignal:
+			p.signal(syscall.Signal(m.Code))
+		case kindSecond:
+			p.second(files)
+		case kindHeard:
+			p.heard <- true
 		}
-		to, sig := p.agent, syscall.Signal(m.Code)
-		if sig == syscall.SIGCONT {
-			to = -to // its terminal has stopped the whole group
-		}
+		closeAll(files)
+	}
+}
+
+func (p *pid1) signal(sig syscall.Signal) {
+	to := p.agent
+	if sig == syscall.SIGCONT {
+		to = -to // its terminal has stopped the whole group
+	}
+	if !p.gone.Load() {
 		unix.Kill(to, sig)
 	}
 }

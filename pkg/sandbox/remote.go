@@ -87,10 +87,4 @@ func (r *Remote) Wait() (int, error) {
 }
 
 // Signal sends sig to the agent, as if to the command itself.
-func (r *Remote) Signal(sig os.Signal) error {
-	n, ok := sig.(syscall.Signal)
-	if !ok {
-		return fmt.Errorf("signal %v: not a number", sig)
-	}
-	return r.ctl.send(message{Kind: kindSignal, Code: int(n)})
-}
+func (r *Remote) Signal(sig os.Signal) error { return sendSignal(r.ctl, sig) }

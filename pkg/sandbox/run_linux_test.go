@@ -52,7 +52,7 @@ func TestStreams(t *testing.T) {
 		io.WriteString(in, strings.Repeat("line\n", 1<<16))
 		in.Close()
 	}()
-	cfg := config(t, w, "sh", "-c", "wc -l; echo to stderr >&2; head -c 1000000 /dev/zero | tr '\\0' x")
+	cfg := config(t, w, "sh", "-c", "wc -l; echo to stderr >/dev/stderr; head -c 1000000 /dev/zero | tr '\\0' x")
 	cfg.Stdin = r
 	code, stdout, stderr := run(t, cfg)
 	if code != 0 || !strings.HasPrefix(stdout, "65536\n") || len(stdout) != 6+1000000 || stderr != "to stderr\n" {

@@ -11,6 +11,8 @@
 //	_reap      process 1 goes on: self-test, starts the agent, reaps, signals
 //	_agent     the agent's process before it becomes the agent: its limit of
 //	           processes, Landlock; then executes the command
+//	_second    the parent of one more command, for a process that asked the
+//	           launcher (second_linux.go)
 //
 // In a container, where the engine has made the namespaces, the second half of
 // this is to be had alone (contained_linux.go, part_linux.go):

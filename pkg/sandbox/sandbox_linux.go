@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"syscall"
@@ -17,6 +18,8 @@ type Sandbox struct {
 	exit      chan int // the agent's code, if it has one
 	refused   int
 	killOnce  sync.Once
+	served    *net.UnixListener // of Serve, at the path socket
+	socket    string
 }
 
 // Start builds the sandbox: afterwards the listeners exist and nothing of the
@@ -42,13 +45,17 @@ func (sb *Sandbox) start(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if sb.streams, err = openStreams(cfg, sb.l, &s); err != nil {
+	if sb.streams, err = openStreams(cfg.Stdin, cfg.Stdout, cfg.Stderr, cfg.Terminal); err != nil {
+		return err
+	}
+	s.Rows, s.Cols, sb.l.theirs = sb.streams.rows, sb.streams.cols, sb.streams.theirs
+	if err := sb.l.id.give(sb.l.theirs); err != nil {
 		return err
 	}
 	if err := sb.l.clone(s); err != nil {
 		return err
 	}
-	m, files, err := sb.l.await(kindReady, startTimeout)
+	m, files, err := sb.l.ctl.await(kindReady, startTimeout)
 	if err != nil {
 		return err
 	}
@@ -60,8 +67,8 @@ func (sb *Sandbox) start(cfg Config) error {
 		sb.listeners[name] = files[i]
 	}
 	closeAll(sb.l.extra)
-	closeAll(sb.l.theirs)
-	sb.l.extra, sb.l.theirs = nil, nil
+	sb.l.extra = nil
+	sb.streams.handedOver()
 	return nil
 }
 
@@ -84,7 +91,7 @@ func (sb *Sandbox) Go(c Check) error {
 	if err := sb.l.ctl.send(message{Kind: kindGo, Healthy: c.Healthy, Reach: append(reach, c.Reach...)}); err != nil {
 		return ErrLost
 	}
-	m, _, err := sb.l.await(kindStarted, startTimeout+healthTimeout)
+	m, _, err := sb.l.ctl.await(kindStarted, startTimeout+healthTimeout)
 	if err != nil {
 		return err
 	}
@@ -94,7 +101,7 @@ func (sb *Sandbox) Go(c Check) error {
 	if err := sb.streams.relay(master); err != nil {
 		return err
 	}
-	go sb.listen()
+	go hear(sb.l.ctl, sb.streams, sb.exit)
 	return nil
 }
 
@@ -102,20 +109,21 @@ func (sb *Sandbox) Go(c Check) error {
 // Wait returns it, and 0 of one that runs.
 func (sb *Sandbox) Refused() int { return sb.refused }
 
-// listen hears what _reap says until the agent has ended.
-func (sb *Sandbox) listen() {
-	defer close(sb.exit)
+// hear hears what process 1, or _second, says until the command has ended, and
+// tells the exit code, if there is one.
+func hear(ctl *wire, st *streams, exit chan<- int) {
+	defer close(exit)
 	for {
-		m, files, err := sb.l.ctl.receive()
+		m, files, err := ctl.receive()
 		closeAll(files)
 		switch {
 		case err != nil:
 			return
 		case m.Kind == kindExit:
-			sb.exit <- m.Code
+			exit <- m.Code
 			return
-		case m.Kind == kindStopped && sb.streams.suspend():
-			sb.Signal(syscall.SIGCONT)
+		case m.Kind == kindStopped && st.suspend():
+			sendSignal(ctl, syscall.SIGCONT)
 		}
 	}
 }
@@ -138,13 +146,7 @@ func (sb *Sandbox) Wait() (int, error) {
 }
 
 // Signal sends sig to the agent, as if to the command itself.
-func (sb *Sandbox) Signal(sig os.Signal) error {
-	n, ok := sig.(syscall.Signal)
-	if !ok {
-		return fmt.Errorf("signal %v: not a number", sig)
-	}
-	return sb.l.ctl.send(message{Kind: kindSignal, Code: int(n)})
-}
+func (sb *Sandbox) Signal(sig os.Signal) error { return sendSignal(sb.l.ctl, sig) }
 
 // Kill ends the sandbox and everything in it at once. Wait still has to be
 // called after Go.
@@ -165,6 +167,7 @@ func (sb *Sandbox) Abandon() {
 }
 
 func (sb *Sandbox) release() {
+	sb.unserve()
 	for name := range sb.listeners {
 		sb.listeners[name].Close()
 	}

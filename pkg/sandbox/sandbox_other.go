@@ -3,7 +3,9 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 )
@@ -84,6 +86,34 @@ func (s *Sandbox) Abandon() {}
 
 // Kill does nothing.
 func (s *Sandbox) Kill() {}
+
+// Serve is Probe's error.
+func (s *Sandbox) Serve(string) error { return errOther }
+
+// A Command is one more for a sandbox that runs; this system has none.
+type Command struct {
+	Args     []string
+	Terminal bool
+	Term     string
+	Stdin    *os.File
+	Stdout   io.Writer
+	Stderr   io.Writer
+}
+
+// A Second is a second command that runs; this system has none.
+type Second struct{}
+
+// ErrNotServed is never returned.
+var ErrNotServed = errors.New("its launcher takes no second command now")
+
+// Enter is Probe's error.
+func Enter(string, Command) (*Second, error) { return nil, errOther }
+
+// Wait is Probe's error.
+func (s *Second) Wait() (int, error) { return CannotStart, errOther }
+
+// Signal is Probe's error.
+func (s *Second) Signal(os.Signal) error { return errOther }
 
 // StartTied starts cmd. Without PDEATHSIG it is not tied to this process.
 func StartTied(cmd *exec.Cmd) (<-chan error, error) {

@@ -1,53 +1,49 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// streams joins the operator's streams to the agent's. The agent never has the
-// operator's own descriptors: a log file could be opened again through
-// /proc/self/fd and read or emptied, and a terminal typed into (TIOCSTI). It
-// has pipes, or a terminal of the sandbox's.
+// streams joins the operator's streams to a command's, the agent's or one beside
+// it. The command never has the operator's own descriptors: a log file could be
+// opened again through /proc/self/fd and read or emptied, and a terminal typed
+// into (TIOCSTI). It has pipes, or a terminal of the sandbox's.
 type streams struct {
-	in       *os.File // may be nil
-	out, err io.Writer
-	ours     []*os.File // pipes: the other ends of the agent's three
-	master   *os.File   // terminal: its other end
-	saved    *unix.Termios
-	stop     [2]*os.File // a pipe; closing [1] ends the reading of in
-	outputs  sync.WaitGroup
-	winch    chan os.Signal
+	in         *os.File // may be nil
+	out, err   io.Writer
+	ours       []*os.File // pipes: the other ends of the command's three
+	theirs     []*os.File // pipes: the command's three, until they are handed over
+	rows, cols uint16     // terminal: its first size
+	master     *os.File   // terminal: its other end
+	saved      *unix.Termios
+	stop       [2]*os.File // a pipe; closing [1] ends the reading of in
+	outputs    sync.WaitGroup
+	winch      chan os.Signal
 }
 
-// openStreams prepares them; s and l get what the sandbox needs to know.
-func openStreams(cfg Config, l *launch, s *spec) (*streams, error) {
-	st := &streams{in: cfg.Stdin, out: orDiscard(cfg.Stdout), err: orDiscard(cfg.Stderr)}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
+// openStreams prepares them, for a terminal or for pipes.
+func openStreams(in *os.File, out, err io.Writer, terminal bool) (*streams, error) {
+	st := &streams{in: in, out: orDiscard(out), err: orDiscard(err)}
+	open := st.openPipes
+	if terminal {
+		open = st.findSize
 	}
-	st.stop = [2]*os.File{r, w}
-	if cfg.Terminal {
-		return st, st.openTerminal(s)
+	r, w, fault := os.Pipe()
+	if st.stop = [2]*os.File{r, w}; fault == nil {
+		fault = open()
 	}
-	for i := range 3 {
-		r, w, err := os.Pipe()
-		if err != nil {
-			st.close()
-			return nil, err
-		}
-		theirs, ours := w, r
-		if i == 0 {
-			theirs, ours = r, w
-		}
-		l.theirs, st.ours = append(l.theirs, theirs), append(st.ours, ours)
+	if fault != nil {
+		st.close()
+		return nil, fault
 	}
 	return st, nil
 }
@@ -59,16 +55,37 @@ func orDiscard(w io.Writer) io.Writer {
 	return w
 }
 
-func (st *streams) openTerminal(s *spec) error {
+func (st *streams) openPipes() error {
+	for i := range 3 {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		theirs, ours := w, r
+		if i == 0 {
+			theirs, ours = r, w
+		}
+		st.theirs, st.ours = append(st.theirs, theirs), append(st.ours, ours)
+	}
+	return nil
+}
+
+func (st *streams) findSize() error {
 	if st.in == nil {
-		return fmt.Errorf("terminal: there is no standard input")
+		return errors.New("terminal: there is no standard input")
 	}
 	ws, err := unix.IoctlGetWinsize(int(st.in.Fd()), unix.TIOCGWINSZ)
 	if err != nil {
 		return fmt.Errorf("terminal: standard input: %w", err)
 	}
-	s.Rows, s.Cols = ws.Row, ws.Col
+	st.rows, st.cols = ws.Row, ws.Col
 	return nil
+}
+
+// handedOver closes the command's ends, which it has by now: its end is theirs.
+func (st *streams) handedOver() {
+	closeAll(st.theirs)
+	st.theirs = nil
 }
 
 // relay starts the copying, in raw mode for a terminal.
@@ -100,10 +117,38 @@ func (st *streams) relay(master *os.File) error {
 // first, the agent's writes fail from then on as they would without us.
 func (st *streams) copyOut(to io.Writer, from *os.File) {
 	st.outputs.Go(func() {
-		if _, err := io.Copy(to, from); err != nil && from != st.master {
+		_, err := io.Copy(to, from)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = copyRest(to, from)
+		}
+		if err != nil && from != st.master {
 			from.Close()
 		}
 	})
+}
+
+// settle has the copying from pipes end with what is in them: the command has
+// ended, and what it left behind may hold them open for long.
+func (st *streams) settle() {
+	for _, f := range st.ours {
+		f.SetReadDeadline(time.Now())
+	}
+}
+
+// copyRest copies what a pipe holds, without waiting for more.
+func copyRest(to io.Writer, from *os.File) error {
+	raw, err := from.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var n int
+	var fault error
+	err = raw.Control(func(fd uintptr) { n, fault = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	if err = errors.Join(err, fault, from.SetReadDeadline(time.Time{})); err != nil {
+		return err
+	}
+	_, err = io.CopyN(to, from, int64(n))
+	return err
 }
 
 // pump copies standard input to the agent, and reads only while the agent is
@@ -214,6 +259,7 @@ func (st *streams) close() {
 		st.stop[1].Close() // wakes pump, which still uses [0]
 		st.stop[1] = nil
 	}
+	st.handedOver()
 	closeAll(st.ours)
 	if st.master != nil {
 		st.master.Close()

@@ -80,6 +80,7 @@ func (d Dir) Tokens() string         { return d.In("egress-proxy", "tokens") }  
 func (d Dir) AccessLog() string      { return d.In("access.jsonl") }                               // one line per request
 func (d Dir) Audit() string          { return d.In("audit.jsonl") }                                // one line per decision, chained
 func (d Dir) Queue() string          { return d.In("queue") }                                      // proposals and decisions
+func (d Dir) Exec() string           { return d.In("exec.sock") }                                  // where the launcher takes a second command
 func (d Dir) Shown() string          { return d.In("shown") }                                      // what the operator has seen
 func (d Dir) UpstreamCA() string     { return d.In("egress-proxy", "upstream-ca.pem") }            // what the proxy trusts beside the system's roots
 func (d Dir) Pipelock() string       { return d.In("pipelock") }                                   // pipelock's own folder, which it watches
