@@ -41,11 +41,13 @@ func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // note sets the verdict of an exchange that gets no answer.
 func (x *exchange) note(verdict, code, reason string) {
+	x.giveBack()
 	x.access.Verdict, x.access.Code, x.access.Reason = verdict, code, reason
 }
 
 // log writes the exchange's line.
 func (x *exchange) log() {
+	x.giveBack()
 	a := &x.access
 	a.Time, a.Bottle = x.start.UTC(), x.p.Bottle
 	a.Method, a.Scheme, a.Host, a.Port = printable(clip(x.method)), x.dest.scheme, x.dest.host, x.dest.port

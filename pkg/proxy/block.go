@@ -135,6 +135,7 @@ type problem struct {
 // answer sends a whole answer of the proxy's own. What a peer wrote is made
 // printable first, so that neither a terminal nor a log can be led astray.
 func (x *exchange) answer(status int, code, reason, text string, p problem) {
+	x.giveBack()
 	x.access.Reason, x.access.Code = printable(reason), code
 	kind, body := "text/plain; charset=utf-8", []byte(printable(text))
 	if wantsJSON(x.header) {

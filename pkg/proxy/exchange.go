@@ -45,7 +45,9 @@ type exchange struct {
 	// The answer.
 	admitted atomic.Bool // the table allowed it
 	route    *route.Route
-	cred     *cred // what was injected, to be kept out of the answer; or nil
+	use      *atomic.Int64 // the count of a route with max_uses, which this is one of
+	left     bool          // a part of the request may have reached the origin
+	cred     *cred         // what was injected, to be kept out of the answer; or nil
 	reply    reply
 	close    bool        // the agent's connection ends with this exchange
 	begun    atomic.Bool // the origin's answer has begun
@@ -257,7 +259,7 @@ func (x *exchange) handle() {
 // admit asks the table. From a yes on SetTable may cut the exchange; a table
 // that was swapped in before SetTable could know of the yes is asked as well.
 // One that is refused is never cut, so that the refusal can be read. A route
-// with max_uses is used once by each yes.
+// with max_uses is used once by each yes whose request is sent.
 func (x *exchange) admit() route.Decision {
 	for {
 		t := x.p.table.Load()
@@ -266,7 +268,14 @@ func (x *exchange) admit() route.Decision {
 		if d.Allow && x.p.table.Load() != t {
 			continue
 		}
-		if d.Allow && d.Route.MaxUses > 0 && !x.p.uses.take(d.Route) {
+		if !d.Allow || d.Route.MaxUses == 0 {
+			return d
+		}
+		var known bool
+		if x.use, known = x.p.uses.take(d.Route); !known {
+			continue
+		}
+		if x.use == nil {
 			x.admitted.Store(false)
 			return d.Route.UsedUp()
 		}

@@ -92,6 +92,7 @@ func (x *exchange) tryForward2(h http1.Header) (again bool, err error) {
 // messages were whole.
 func (x *exchange) forward1(up *upConn, h http1.Header, ws bool) bool {
 	var s *sending
+	x.left = true
 	sent := true
 	if x.body == nil {
 		sent = x.sendWhole(up, h) == nil

@@ -21,6 +21,7 @@ func (x *exchange) forward2(s *session, h http1.Header) (again bool, err error) 
 		x.body = bytes.NewReader(x.small)
 	}
 	st, err := x.open2(s, h)
+	x.left = !errors.Is(err, h2.ErrNotSent)
 	switch cut := x.wasCut(); {
 	case err == nil:
 	case cut != nil:
@@ -37,6 +38,7 @@ func (x *exchange) forward2(s *session, h http1.Header) (again bool, err error) 
 	defer x.letGo()
 	sending := x.send2(st)
 	again = x.receive2(st)
+	x.left = !again
 	x.settle2(st, sending)
 	if x.upgraded {
 		x.join(x.agentSide(), stream{st})

@@ -121,8 +121,7 @@ func New(c Config) *Proxy {
 		c.AccessLog = func(*Access) {}
 	}
 	p := &Proxy{Config: c, conns: map[*agentConn]struct{}{}}
-	p.uses.keep(c.Table)
-	p.table.Store(c.Table)
+	p.uses.keep(c.Table, func() { p.table.Store(c.Table) })
 	p.tls = p.agentTLS()
 	p.sockets = make(chan struct{}, p.Limits.Sockets)
 	p.dial = newDialer(p)
@@ -139,8 +138,7 @@ func (p *Proxy) Table() *route.Table { return p.table.Load() }
 // only t. Exchanges in flight go on where t still allows them and are cut where
 // it does not, as are those of a route that ends while they run.
 func (p *Proxy) SetTable(t *route.Table) {
-	p.uses.keep(t)
-	p.table.Store(t)
+	p.uses.keep(t, func() { p.table.Store(t) })
 	p.creds.m.Clear()
 	p.count.reloads.Add(1)
 	p.cutRefused(t)

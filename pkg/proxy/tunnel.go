@@ -64,6 +64,7 @@ func (x *exchange) joinTunnel(a *agentConn, hello []byte) {
 	if !x.hold(up) {
 		return
 	}
+	x.left = true
 	if _, err := up.Write(hello); err != nil {
 		x.note("error", codeUpstream, printable(err.Error()))
 		return
