@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,13 +16,17 @@ func apply(ctx context.Context, env *cli.Env) error {
 	var t target
 	t.flags(fs)
 	t.changeFlags(fs)
-	plan := fs.Bool("n", false, "")
+	plan, asJSON := fs.Bool("n", false, ""), fs.Bool("json", false, "")
 	var wish mirror.Wish
+	fs.StringVar(&wish.Was, "was", "", "")
 	fs.BoolVar(&wish.Replace, "replace", false, "")
 	var passed []string
 	fs.Func("passthrough", "", func(host string) error { passed = append(passed, host); return nil })
 	if err := env.Parse(fs, 0, 1); err != nil {
 		return err
+	}
+	if *asJSON && !*plan {
+		return cli.Misused("-json without -n; wanted both, since apply itself prints nothing")
 	}
 	p, err := t.find(ctx, env)
 	none := errors.Is(err, errNone)
@@ -42,11 +47,14 @@ func apply(ctx context.Context, env *cli.Env) error {
 	slices.Sort(wish.Names)
 	wish.Names = slices.Compact(wish.Names)
 	if none { // a list that is no list of hosts was refused all the same
+		if *asJSON {
+			return printJSON(env, mirror.Change{})
+		}
 		return nil
 	}
 	tellLeft(env, left)
 	if *plan {
-		return printPlan(ctx, env, p, wish)
+		return printPlan(ctx, env, p, wish, *asJSON)
 	}
 	change, err := p.Apply(ctx, wish)
 	tellRestart(env, change.Restarted)
@@ -91,10 +99,13 @@ func (t *target) hinted(err error, passed []string) error {
 }
 
 // printPlan says what apply would change.
-func printPlan(ctx context.Context, env *cli.Env, p mirror.Pipelock, w mirror.Wish) error {
+func printPlan(ctx context.Context, env *cli.Env, p mirror.Pipelock, w mirror.Wish, asJSON bool) error {
 	change, err := p.Plan(ctx, w)
 	if err != nil {
 		return answer(err)
+	}
+	if asJSON {
+		return printJSON(env, change)
 	}
 	for _, host := range change.Removed {
 		fmt.Fprint(env.Stdout, "- "+escaped([]string{host}))
@@ -106,4 +117,10 @@ func printPlan(ctx context.Context, env *cli.Env, p mirror.Pipelock, w mirror.Wi
 		fmt.Fprintln(env.Stdout, "+ "+host+" passthrough, by a restart")
 	}
 	return nil
+}
+
+func printJSON(env *cli.Env, c mirror.Change) error {
+	enc := json.NewEncoder(env.Stdout)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(c)
 }

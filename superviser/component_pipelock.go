@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -30,17 +31,24 @@ func pipelockLook(ctx context.Context, env *cli.Env, at *place, r proposal.Recor
 	if err != nil {
 		return view{}, err
 	}
-	plan, err := linkWith(ctx, env, strings.NewReader(host+"\n"), "pipemirror", append([]string{"apply", "-n"}, at.flags()...)...)
+	plan, err := linkWith(ctx, env, strings.NewReader(host+"\n"), "pipemirror", append([]string{"apply", "-n", "-json"}, at.flags()...)...)
 	if err != nil {
 		return view{}, err
+	}
+	var change struct {
+		Added []string
+		Was   string
+	}
+	if err := json.Unmarshal(plan, &change); err != nil {
+		return view{}, fmt.Errorf("pipemirror apply -n -json: %w", err)
 	}
 	d, err := digestWith(r, live.table.Digest()+"\n"+string(plan))
 	if err != nil {
 		return view{}, err
 	}
-	v := view{Record: r, Digest: d, basis: string(live.text) + string(plan)}
-	for line := range strings.Lines(string(plan)) {
-		v.Changes = append(v.Changes, route.Change{Kind: "pipelock", Host: host, Text: strings.TrimSpace(line), Widens: strings.HasPrefix(line, "+")})
+	v := view{Record: r, Digest: d, basis: string(live.text) + string(plan), was: change.Was}
+	for _, entry := range change.Added {
+		v.Changes = append(v.Changes, route.Change{Kind: "pipelock", Host: host, Text: "+ " + entry, Widens: true})
 	}
 	v.weigh(pipelockRisks(host, live.table, len(v.Changes) == 0))
 	return v, nil
@@ -61,7 +69,8 @@ func pipelockRisks(host string, t *route.Table, same bool) []risk.Risk {
 	return []risk.Risk{{Level: level, Text: fmt.Sprintf("second check: pipelock lets %s through as well; the route %s goes on to decide (%s)", host, r.Host, routeTerms(r))}}
 }
 
-// pipelockInstall widens pipelock, which confirms it.
+// pipelockInstall widens pipelock, which confirms it, if its configuration is still
+// the one that was looked at.
 func pipelockInstall(ctx context.Context, env *cli.Env, at *place, v view, o order) (outcome, error) {
 	if o.narrows() {
 		return outcome{}, cli.Refusedf("-for, -uses, -path, -methods: pipelock knows hosts alone\nhint: approve without them, or limit the route: 'routesctl edit -bottle %s'", at.bottle)
@@ -70,6 +79,10 @@ func pipelockInstall(ctx context.Context, env *cli.Env, at *place, v view, o ord
 	if err != nil {
 		return outcome{}, cli.Refused(err)
 	}
-	_, err = linkWith(ctx, env, strings.NewReader(host+"\n"), "pipemirror", append([]string{"apply"}, at.flags()...)...)
+	args := append([]string{"apply"}, at.flags()...)
+	if v.was != "" { // a bottle without pipelock has none
+		args = append(args, "-was", v.was)
+	}
+	_, err = linkWith(ctx, env, strings.NewReader(host+"\n"), "pipemirror", args...)
 	return outcome{terms: []string{"the route of egress-proxy still decides"}, after: host + "\n"}, err
 }

@@ -23,6 +23,7 @@ type view struct {
 
 	risks []risk.Risk
 	basis string // what the proposal was compared with, as text
+	was   string // pipelock's configuration, by its hash
 	at    time.Time
 	ended bool // the route that it would widen has ended at that time, and is renewed
 }

@@ -27,6 +27,9 @@ type Wish struct {
 	Passed []string
 	// Restart allows to start it anew where it refuses to reload a change.
 	Restart bool
+	// Was is the SHA-256 of the configuration that was looked at, as Plan told it:
+	// another one is refused. "" takes any.
+	Was string
 }
 
 // Refused is the answer of a pipelock that keeps the configuration it runs.
@@ -92,7 +95,11 @@ func (p Pipelock) Plan(ctx context.Context, w Wish) (Change, error) {
 }
 
 func (p Pipelock) plan(old []byte, w Wish) ([]byte, Change, error) {
+	if w.Was != "" && w.Was != digest(old) {
+		return nil, Change{}, &Refused{Reason: p.String() + " is no longer what was looked at", Warnings: []string{"nothing written, pipelock unchanged"}}
+	}
 	next, change, err := Merge(p.String(), old, w.Names, w.Replace)
+	change.Was = digest(old)
 	if err != nil {
 		return nil, change, err
 	}

@@ -215,6 +215,28 @@ func TestInstallOverAnotherChange(t *testing.T) {
 	}
 }
 
+// TestApplyToWhatWasLookedAt: a configuration that has changed since is refused,
+// also where the same hosts would be added.
+func TestApplyToWhatWasLookedAt(t *testing.T) {
+	r := start(t, baseConfig)
+	wish := Wish{Names: []string{"b.test"}}
+	plan, err := r.Pipelock.Plan(t.Context(), wish)
+	if err != nil || plan.Was == "" {
+		t.Fatalf("got %+v, %v", plan, err)
+	}
+	wish.Was = plan.Was
+	edited := strings.Replace(baseConfig, "# mine", "# mine, edited", 1)
+	write(t, r.Config, edited)
+	var refused *Refused
+	if _, err := r.Pipelock.Apply(t.Context(), wish); !errors.As(err, &refused) || !strings.Contains(err.Error(), "no longer what was looked at") || read(t, r.Config) != edited {
+		t.Errorf("changed: got %v\n%s", err, read(t, r.Config))
+	}
+	write(t, r.Config, baseConfig)
+	if change, err := r.Pipelock.Apply(t.Context(), wish); err != nil || strings.Join(change.Added, " ") != "b.test" {
+		t.Errorf("as it was: got %+v, %v", change, err)
+	}
+}
+
 // TestApplyKeepsAwayFromARefusedChange: the operator's own edit, which pipelock
 // refused, is not written together with a host.
 func TestApplyKeepsAwayFromARefusedChange(t *testing.T) {

@@ -25,6 +25,8 @@ type Change struct {
 	Passed []string `json:"passed,omitempty"`
 	// Restarted tells that pipelock was started anew for it.
 	Restarted bool `json:"restarted,omitempty"`
+	// Was is the SHA-256 of the configuration before.
+	Was string `json:"was"`
 }
 
 // Merge returns config, a pipelock configuration that messages call file, with
