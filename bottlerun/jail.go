@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"bottle/pkg/bottle"
@@ -121,6 +122,10 @@ func (j *localJail) letGo() error {
 		return cli.Exit(sandbox.CannotStart, err)
 	}
 	j.gone = true
+	if code := j.sb.Refused(); code != 0 && j.plan.back.output != nil {
+		j.wait() // and its words are in the file
+		return cli.Exit(code, fmt.Errorf("the command was not executed:\n%s", lastLines(j.plan.back.file, 2)))
+	}
 	if err := j.sb.Serve(j.plan.dir.Exec()); err != nil {
 		note(j.env, "bottlerun exec will not work: %v", err)
 	}
