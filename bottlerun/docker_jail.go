@@ -190,6 +190,8 @@ func (d *dock) ended() (code int, err error) {
 	}
 }
 
+func (d *dock) tested() []sandbox.Trial { return d.remote.Tested() }
+
 func (d *dock) signal(sig os.Signal) error {
 	if sig == syscall.SIGINT && d.back.terminal(d.env) {
 		return nil // typed into a terminal that was not raw yet, or no more

@@ -15,6 +15,8 @@ type jail interface {
 	proxyURL() string
 	// LetGo checks that the proxy answers, and starts the agent.
 	letGo() error
+	// Tested is what the self-test has tried; nothing where there is none.
+	tested() []sandbox.Trial
 	// Pid of the process whose end is the agent's; 0 when it is none of this machine.
 	pid() int
 	signal(os.Signal) error
@@ -131,6 +133,8 @@ func (j *localJail) letGo() error {
 	}
 	return nil
 }
+
+func (j *localJail) tested() []sandbox.Trial { return j.sb.Tested() }
 
 func (j *localJail) signal(sig os.Signal) error { return j.sb.Signal(sig) }
 func (j *localJail) kill()                      { j.sb.Kill() }

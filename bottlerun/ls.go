@@ -11,6 +11,7 @@ import (
 	"bottle/pkg/bottles"
 	"bottle/pkg/cli"
 	"bottle/pkg/escape"
+	"bottle/pkg/state"
 )
 
 // A row is one bottle for ls -json.
@@ -23,6 +24,9 @@ type row struct {
 	Workspace string    `json:"workspace"`
 	Host      string    `json:"host,omitempty"`   // of the launcher, where the engine says it
 	Engine    string    `json:"engine,omitempty"` // backend docker
+
+	SelfTest *state.SelfTest `json:"self_test,omitempty"` // where the launcher's record is here
+	recorded bool
 }
 
 // ls prints the bottles that have a record here, or containers on an engine.
@@ -30,6 +34,7 @@ func ls(ctx context.Context, env *cli.Env) error {
 	fs := env.Flags()
 	asJSON := fs.Bool("json", false, "")
 	all := fs.Bool("all-contexts", false, "")
+	verbose := fs.Bool("v", false, "")
 	if err := env.Parse(fs, 0, 0); err != nil {
 		return err
 	}
@@ -42,8 +47,14 @@ func ls(ctx context.Context, env *cli.Env) error {
 		note(env, "%v", err) // the others can still be listed
 	}
 	for i := range list {
-		if err := printRow(env, rowOf(&list[i]), *asJSON); err != nil {
+		r := rowOf(&list[i])
+		if err := printRow(env, r, *asJSON); err != nil {
 			return err
+		}
+		if *verbose && !*asJSON {
+			if err := r.printTrials(env); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -51,7 +62,8 @@ func ls(ctx context.Context, env *cli.Env) error {
 
 func rowOf(b *bottles.Bottle) row {
 	rec := b.Record
-	r := row{Name: b.Name, State: "stale", Backend: b.Backend, Pid: rec.Launcher.Pid, Since: rec.Started, Workspace: rec.Workspace}
+	r := row{Name: b.Name, State: "stale", Backend: b.Backend, Pid: rec.Launcher.Pid, Since: rec.Started, Workspace: rec.Workspace,
+		SelfTest: rec.SelfTest, recorded: rec.Name != ""}
 	if b.Running() {
 		r.State = "running"
 	}
@@ -81,4 +93,35 @@ func printRow(env *cli.Env, r row, asJSON bool) error {
 	}
 	_, err := fmt.Fprintln(env.Stdout, line)
 	return err
+}
+
+// printTrials prints what the self-test of the bottle's start has tried, one a
+// line. In the place of the state these have "self-test", so that the bottles' own
+// lines can be told from them.
+func (r row) printTrials(env *cli.Env) error {
+	why := ""
+	switch {
+	case !r.recorded:
+		why = "its result is with its launcher, on host " + escape.Text(r.Host, 0)
+	case r.Backend == backendEnv:
+		why = "the env backend has none, being no sandbox"
+	case r.SelfTest == nil:
+		why = "not done yet"
+	}
+	if why != "" {
+		_, err := fmt.Fprintf(env.Stdout, "%s\tself-test\t-\t-\t-\t0\t-\t%s\n", r.Name, why)
+		return err
+	}
+	for _, t := range r.SelfTest.Trials {
+		took := "-"
+		if t.Millis > 0 {
+			took = strconv.FormatFloat(t.Millis, 'f', 3, 64)
+		}
+		_, err := fmt.Fprintf(env.Stdout, "%s\tself-test\t%s\t%s\t%s\t%d\t%s\t%s\n",
+			r.Name, r.SelfTest.At.Format(time.RFC3339), escape.Text(t.What, 0), escape.Text(t.Result, 0), t.Count, took, escape.Text(t.Detail, 0))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -275,9 +275,21 @@ func (r *running) letGo() error {
 	}
 	if id, err := state.PartOf(r.jail.pid()); err == nil {
 		r.record.Parts["agent"] = id
-		return r.dir.Save(r.record)
 	}
-	return nil
+	r.record.SelfTest = selfTest(r.jail.tested())
+	return r.dir.Save(r.record)
+}
+
+// selfTest is the result for the record.
+func selfTest(trials []sandbox.Trial) *state.SelfTest {
+	if len(trials) == 0 {
+		return nil
+	}
+	t := &state.SelfTest{At: time.Now().UTC().Truncate(time.Second)}
+	for _, trial := range trials {
+		t.Trials = append(t.Trials, state.Trial(trial))
+	}
+	return t
 }
 
 // attend passes signals on until the agent ends, and ends it when a part does.

@@ -191,6 +191,15 @@ func TestDockerExits(t *testing.T) {
 	if out := d.must("bottlerun", "ls"); !strings.Contains(out, d.name+"\trunning\tdocker\t") {
 		t.Errorf("ls: %s", out)
 	}
+	await(t, "the self-test's result", func() bool {
+		out := d.must("bottlerun", "ls", "-v")
+		return strings.Contains(out, d.name+"\tself-test\t2") && strings.Contains(out, "\thost\trefused\t") && strings.Contains(out, "\tsocket\trefused\t1\t-\tAF_VSOCK")
+	})
+	d.env = append(d.env, "BOTTLE_DIR="+t.TempDir()) // another operator's
+	if out := d.must("bottlerun", "ls", "-v"); !strings.Contains(out, d.name+"\tself-test\t-\t-\t-\t0\t-\tits result is with its launcher, on host ") {
+		t.Errorf("ls -v without the record: %s", out)
+	}
+	d.env = d.env[:len(d.env)-1]
 	_ = mark
 	volume, _ := dockerCLI(t, "inspect", "--format", `{{range .Mounts}}{{if eq .Destination "/data"}}{{.Name}}{{end}}{{end}}`, d.object("agent"))
 	d.must("bottlerun", "stop", d.name)

@@ -17,7 +17,8 @@ import (
 //
 //	_contained  process 1 of the agent's container: self-test, starts the agent,
 //	            reaps, signals, and ends with the bottle
-//	_confined   one more command in a running container: as the agent's process
+//	_led        the agent's process, as _agent
+//	_confined   the same for one more command in a running container
 //
 // The launcher's word comes over a socket on a volume, which one of the
 // bottle's other parts relays (part_linux.go); when that ends, the launcher or
@@ -93,18 +94,34 @@ func awaitSize() {
 	}
 }
 
-// startContained starts the command by way of the stage _confined.
-func (p *pid1) startContained(command []string) (err error) {
+// startContained starts the command by way of the stage _led.
+func (p *pid1) startContained(command []string) error {
 	_, noTerminal := unix.IoctlGetTermios(0, unix.TCGETS)
 	p.terminal = noTerminal == nil
-	p.agent, err = syscall.ForkExec("/proc/self/exe", append([]string{"bottle", stageConfined}, command...), &syscall.ProcAttr{
-		Files: []uintptr{0, 1, 2}, Env: os.Environ(), Sys: &syscall.SysProcAttr{Setpgid: true, Foreground: p.terminal},
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	p.release = pair[0]
+	p.agent, err = syscall.ForkExec("/proc/self/exe", append([]string{"bottle", stageLed}, command...), &syscall.ProcAttr{
+		Files: []uintptr{0, 1, 2, ^uintptr(0), uintptr(pair[1])}, Env: os.Environ(),
+		Sys: &syscall.SysProcAttr{Setpgid: true, Foreground: p.terminal},
 	})
+	unix.Close(pair[1])
 	if err != nil {
 		return fmt.Errorf("starting the agent: %w", err)
 	}
 	closeStdio()
-	return p.ctl.send(message{Kind: kindStarted})
+	return p.letGo()
+}
+
+// ledMain is the stage _led: _confined, for process 1, which learns whether the
+// command was executed (see letGo).
+func ledMain(command []string) int {
+	unix.CloseOnExec(releaseFd)
+	code := confinedMain(command)
+	unix.SendmsgN(releaseFd, []byte{byte(code)}, nil, nil, unix.MSG_NOSIGNAL)
+	return code
 }
 
 // confinedMain is the stage _confined: it gives up what the engine left and

@@ -19,6 +19,8 @@ type message struct {
 	Text  string   `json:"text,omitempty"`  // of "error"
 	Names []string `json:"names,omitempty"` // of "ready": what the descriptors are
 	Code  int      `json:"code,omitempty"`  // of "exit" the code, of "signal" its number
+	// Of "started": Code is the exit code of a command that could not be executed.
+	Trials []Trial `json:"trials,omitempty"`
 	// Of "stopped":
 	Terminal bool `json:"terminal,omitempty"`
 	// Of "go":

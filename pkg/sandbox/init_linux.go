@@ -39,6 +39,8 @@ func Stages() {
 		os.Exit(holdMain())
 	case stageContained:
 		os.Exit(containedMain(os.Args[2:]))
+	case stageLed:
+		os.Exit(ledMain(os.Args[2:]))
 	case stageConfined:
 		os.Exit(confinedMain(os.Args[2:]))
 	case stageCanary:

@@ -4,6 +4,7 @@ package sandbox
 const (
 	stageContained = "_contained"
 	stageConfined  = "_confined"
+	stageLed       = "_led"
 	stagePart      = "_part"
 	stageCanary    = "_canary"
 )

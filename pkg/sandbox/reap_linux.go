@@ -26,6 +26,7 @@ type pid1 struct {
 	terminal  bool        // the agent's streams are a terminal
 	agent     int         // its process id
 	release   int         // socket to the agent's process that is prepared, see prepare
+	trials    []Trial     // of the self-test
 	gone      atomic.Bool // the agent was reaped: its id may be another's
 }
 
@@ -77,7 +78,8 @@ func (p *pid1) awaitGo() error {
 			return err
 		}
 	}
-	return selfTest(m.Reach)
+	p.trials, err = selfTest(m.Reach)
+	return err
 }
 
 // start starts the command at once.
@@ -133,7 +135,10 @@ func (p *pid1) letGo() error {
 		if n < 1 {
 			code[0] = 0
 		}
-		return p.ctl.send(message{Kind: kindStarted, Code: int(code[0])})
+		if code[0] != CannotStart {
+			p.trials = append(p.trials, confinedTrials()...)
+		}
+		return p.ctl.send(message{Kind: kindStarted, Code: int(code[0]), Trials: p.trials})
 	}
 }
 

@@ -15,6 +15,10 @@ type Remote struct {
 	said chan struct{} // closed when said is set
 	code int
 	err  error
+	// What is known after Go: the exit code of a command that could not be
+	// executed, and what the self-test has tried.
+	refused int
+	trials  []Trial
 }
 
 // NewRemote is the launcher's end over what the part prints and reads.
@@ -24,11 +28,17 @@ func NewRemote(r io.Reader, w io.Writer) *Remote {
 
 // Up waits until the part that relays has its program running, and all that it
 // lends is taken.
-func (r *Remote) Up() error { return r.await(kindUp) }
+func (r *Remote) Up() error {
+	_, err := r.await(kindUp)
+	return err
+}
 
 // Await waits until process 1 has reported. The caller ends the streams when it
 // will not.
-func (r *Remote) Await() error { return r.await(kindReady) }
+func (r *Remote) Await() error {
+	_, err := r.await(kindReady)
+	return err
+}
 
 // Go has the self-test run inside and lets the agent start. On an error nothing
 // of the agent's has run.
@@ -36,24 +46,32 @@ func (r *Remote) Go(c Check) error {
 	if err := r.ctl.send(message{Kind: kindGo, Healthy: c.Healthy, Proxy: c.Proxy, Reach: c.Reach}); err != nil {
 		return ErrLost
 	}
-	if err := r.await(kindStarted); err != nil {
+	m, err := r.await(kindStarted)
+	if err != nil {
 		return err
 	}
+	r.refused, r.trials = m.Code, m.Trials
 	go r.listen()
 	return nil
 }
 
-func (r *Remote) await(kind string) error {
+// Refused is Sandbox's.
+func (r *Remote) Refused() int { return r.refused }
+
+// Tested is Sandbox's.
+func (r *Remote) Tested() []Trial { return r.trials }
+
+func (r *Remote) await(kind string) (message, error) {
 	m, _, err := r.ctl.receive()
 	switch {
 	case err != nil, m.Kind == kindGone:
-		return ErrLost
+		return m, ErrLost
 	case m.Kind == kindError:
-		return errors.New(m.Text)
+		return m, errors.New(m.Text)
 	case m.Kind != kind:
-		return fmt.Errorf("unexpected message %q from the sandbox; wanted %q", m.Kind, kind)
+		return m, fmt.Errorf("unexpected message %q from the sandbox; wanted %q", m.Kind, kind)
 	}
-	return nil
+	return m, nil
 }
 
 // listen hears what process 1 says until the agent has ended. One that has

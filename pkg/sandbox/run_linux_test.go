@@ -193,7 +193,7 @@ func TestSelfTestRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if err := selfTest([]string{l.Addr().String()}); err == nil || !strings.Contains(err.Error(), "can be reached") {
+	if _, err := selfTest([]string{l.Addr().String()}); err == nil || !strings.Contains(err.Error(), "can be reached") {
 		t.Errorf("got %v", err)
 	}
 }

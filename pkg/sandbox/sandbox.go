@@ -18,7 +18,8 @@
 // this is to be had alone (contained_linux.go, part_linux.go):
 //
 //	_contained process 1 of the agent's container, as _reap
-//	_confined  the agent's process, as _agent
+//	_led       the agent's process, as _agent
+//	_confined  the same for one more command
 //	_part      process 1 of a container with one of the bottle's own programs
 //
 // A program that calls Start or Probe must call Stages first in its main.
@@ -80,6 +81,17 @@ type Check struct {
 	// Reach are addresses, HOST:PORT, that must not be reachable. A Sandbox adds
 	// those of the host.
 	Reach []string
+}
+
+// A Trial is one thing that the self-test tried inside before the agent started,
+// and that did not work, as it must not; or what the agent's process was found to
+// have given up.
+type Trial struct {
+	What   string  `json:"what"`         // "host", "name", "socket", "rights"
+	Result string  `json:"result"`       // "refused", "none"
+	Count  int     `json:"count"`        // of addresses, of name servers
+	Millis float64 `json:"ms,omitempty"` // for all of them, at once
+	Detail string  `json:"detail"`
 }
 
 // Errors of Start, Go and Wait that callers tell apart.

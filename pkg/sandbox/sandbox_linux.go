@@ -17,6 +17,7 @@ type Sandbox struct {
 	streams   *streams
 	exit      chan int // the agent's code, if it has one
 	refused   int
+	trials    []Trial
 	killOnce  sync.Once
 	served    *net.UnixListener // of Serve, at the path socket
 	socket    string
@@ -95,7 +96,7 @@ func (sb *Sandbox) Go(c Check) error {
 	if err != nil {
 		return err
 	}
-	sb.refused = m.Code
+	sb.refused, sb.trials = m.Code, m.Trials
 	master := sb.listeners[terminalName]
 	delete(sb.listeners, terminalName)
 	if err := sb.streams.relay(master); err != nil {
@@ -108,6 +109,9 @@ func (sb *Sandbox) Go(c Check) error {
 // Refused is, after Go, the exit code of a command that could not be executed, as
 // Wait returns it, and 0 of one that runs.
 func (sb *Sandbox) Refused() int { return sb.refused }
+
+// Tested is, after Go, what the self-test has tried.
+func (sb *Sandbox) Tested() []Trial { return sb.trials }
 
 // hear hears what process 1, or _second, says until the command has ended, and
 // tells the exit code, if there is one.

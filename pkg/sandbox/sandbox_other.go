@@ -87,6 +87,9 @@ func (s *Sandbox) Abandon() {}
 // Kill does nothing.
 func (s *Sandbox) Kill() {}
 
+// Tested is empty.
+func (s *Sandbox) Tested() []Trial { return nil }
+
 // Serve is Probe's error.
 func (s *Sandbox) Serve(string) error { return errOther }
 

@@ -54,9 +54,25 @@ func OpenCanaries() (addrs []string, done func(), err error) {
 	return addrs, done, nil
 }
 
-// selfTest tries the host's addresses and a name look-up.
-func selfTest(reach []string) error {
-	fault := make(chan error, len(reach)+1)
+// selfTest tries the host's addresses and a name look-up, at once.
+func selfTest(reach []string) ([]Trial, error) {
+	trials := []Trial{{What: "host", Count: len(reach), Detail: "a port that is open on every address of the host"}, {What: "name"}}
+	faults := make([]error, 2)
+	var wg sync.WaitGroup
+	for i, try := range []func(*Trial) error{func(*Trial) error { return canaryHosts(reach) }, canaryName} {
+		wg.Go(func() {
+			started, t := time.Now(), &trials[i]
+			faults[i] = try(t)
+			t.Result, t.Millis = "refused", float64(time.Since(started).Microseconds())/1000
+		})
+	}
+	wg.Wait()
+	return trials, errors.Join(faults...)
+}
+
+// canaryHosts dials all the addresses at once.
+func canaryHosts(reach []string) error {
+	fault := make(chan error, len(reach))
 	var wg sync.WaitGroup
 	for _, a := range reach {
 		wg.Go(func() {
@@ -66,11 +82,6 @@ func selfTest(reach []string) error {
 			}
 		})
 	}
-	wg.Go(func() {
-		if err := canaryName(); err != nil {
-			fault <- err
-		}
-	})
 	wg.Wait()
 	close(fault)
 	return <-fault // nil when none
@@ -78,9 +89,11 @@ func selfTest(reach []string) error {
 
 // canaryName asks every name server that the agent would ask for a name that
 // does not exist. Any answer, also "no such name", is a way out for data.
-func canaryName() error {
+func canaryName(t *Trial) error {
 	name := "bottle-" + strings.ToLower(rand.Text()) + ".invalid"
+	t.Detail = "the name " + name + " at every name server"
 	for _, server := range nameServers() {
+		t.Count++
 		if answered(net.JoinHostPort(server, "53"), name) {
 			return fmt.Errorf("self-test: the name server %s answers from inside", server)
 		}
@@ -124,15 +137,27 @@ func answered(server, name string) bool {
 	return err == nil && n > 0
 }
 
+// noSockets are of families that the agent must not have.
+var noSockets = []struct {
+	domain, typ int
+	what        string
+}{
+	{unix.AF_VSOCK, unix.SOCK_STREAM, "AF_VSOCK, to the hypervisor"},
+	{unix.AF_PACKET, unix.SOCK_RAW, "AF_PACKET"},
+}
+
+// confinedTrials are what selfTestConfined has tried, if the agent's process went
+// on after it.
+func confinedTrials() (trials []Trial) {
+	for _, s := range noSockets {
+		trials = append(trials, Trial{What: "socket", Result: "refused", Count: 1, Detail: s.what})
+	}
+	return append(trials, Trial{What: "rights", Result: "none", Count: 1, Detail: "capabilities; no_new_privs and the system call filter are set"})
+}
+
 // selfTestConfined runs in the agent's process once it is confined.
 func selfTestConfined() error {
-	for _, s := range []struct {
-		domain, typ int
-		what        string
-	}{
-		{unix.AF_VSOCK, unix.SOCK_STREAM, "AF_VSOCK, to the hypervisor"},
-		{unix.AF_PACKET, unix.SOCK_RAW, "AF_PACKET"},
-	} {
+	for _, s := range noSockets {
 		if fd, err := unix.Socket(s.domain, s.typ|unix.SOCK_CLOEXEC, 0); err == nil {
 			unix.Close(fd)
 			return fmt.Errorf("self-test: a socket of %s can be made inside", s.what)

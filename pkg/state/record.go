@@ -30,6 +30,23 @@ type Record struct {
 	ProxyURL  string          `json:"proxy_url,omitempty"` // as the agent sees it
 	ID        string          `json:"id,omitempty"`        // backend docker: the label bottle.id of its objects
 	Engine    *Engine         `json:"engine,omitempty"`    // backend docker: where the parts are
+	SelfTest  *SelfTest       `json:"self_test,omitempty"` // once the agent has started
+}
+
+// SelfTest is what was tried inside before the agent started. Whatever did not fail
+// as it must has refused the start.
+type SelfTest struct {
+	At     time.Time `json:"at"`
+	Trials []Trial   `json:"trials"`
+}
+
+// A Trial is one row of it, as pkg/sandbox has it.
+type Trial struct {
+	What   string  `json:"what"`
+	Result string  `json:"result"`
+	Count  int     `json:"count"`
+	Millis float64 `json:"ms,omitempty"`
+	Detail string  `json:"detail"`
 }
 
 // Engine is how to reach the container engine of a bottle again, from any shell.
