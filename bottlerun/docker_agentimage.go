@@ -189,7 +189,7 @@ func (i agentImage) path() string {
 type agentUser struct {
 	asked    string // as docker create is told
 	uid, gid int
-	home     string // "" where the engine takes the image's
+	home     string // "" where neither we nor the image give one
 	named    bool   // the image knows the uid
 }
 
@@ -241,9 +241,24 @@ func (d *dock) findUser() (passwd []byte, err error) {
 	case u.uid == 0:
 		return nil, cli.Refusedf("the user %q of image %s is root under another name; wanted one that is not", name, d.agent.name)
 	}
-	u.asked = d.user.asked
+	u.asked, u.home = d.user.asked, d.agent.home(u.home)
 	d.user = u
 	return passwd, nil
+}
+
+// home is where a user of the image's is at home: what the image sets goes before
+// passwd's, as for every program in it. The root folder is no one's.
+func (i agentImage) home(passwd string) string {
+	home := passwd
+	for _, e := range i.env {
+		if v, ok := strings.CutPrefix(e, "HOME="); ok {
+			home = v
+		}
+	}
+	if home = path.Clean(home); !path.IsAbs(home) || home == "/" {
+		return ""
+	}
+	return home
 }
 
 // lookUp finds a user by name or number in passwd(5).
@@ -255,7 +270,11 @@ func lookUp(passwd []byte, who string) (u agentUser, ok bool) {
 		}
 		uid, err1 := strconv.Atoi(f[2])
 		gid, err2 := strconv.Atoi(f[3])
-		return agentUser{uid: uid, gid: gid, named: true}, err1 == nil && err2 == nil
+		u = agentUser{uid: uid, gid: gid, named: true}
+		if len(f) > 5 {
+			u.home = f[5]
+		}
+		return u, err1 == nil && err2 == nil
 	}
 	return u, false
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -122,8 +124,12 @@ func (d *dock) deliverAgent(passwd []byte) error {
 	if passwd != nil && !d.user.named {
 		entries = append(entries, docker.Entry{Name: "etc/passwd", Mode: 0o644, Data: withUser(passwd, d.user)})
 	}
-	if d.user.home == sandbox.Home {
-		entries = append(entries, d.home()...)
+	if d.user.home != "" {
+		home, err := d.home()
+		if err != nil {
+			return err
+		}
+		entries = append(entries, home...)
 	}
 	if d.manifest.Dockerfile != "" {
 		entries = append(entries, d.currentConfig()...)
@@ -141,10 +147,21 @@ func (d *dock) currentConfig() []docker.Entry {
 	}
 }
 
-func (d *dock) home() []docker.Entry {
-	home := strings.TrimPrefix(sandbox.Home, "/")
+// home is a home of ours, or what goes into the image's own.
+func (d *dock) home() ([]docker.Entry, error) {
+	home := strings.TrimPrefix(d.user.home, "/")
 	dirs := map[string]bool{home: true}
-	entries := []docker.Entry{d.agentEntry(home, fs.ModeDir|0o700, nil)}
+	var entries []docker.Entry
+	ours := d.user.home == sandbox.Home
+	if !ours { // and keeps its mode
+		_, err := d.engine.Kind(d.ctx, d.object(roleAgent), d.user.home)
+		if ours = errors.Is(err, fs.ErrNotExist); err != nil && !ours {
+			return nil, fmt.Errorf("the image's home %q: %w", d.user.home, err)
+		}
+	}
+	if ours {
+		entries = append(entries, d.agentEntry(home, fs.ModeDir|0o700, nil))
+	}
 	files := bottle.Home(d.manifest, bottle.Inside{Workspace: d.workDir(), Superviser: superviser})
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		for _, dir := range parents(name) {
@@ -155,7 +172,7 @@ func (d *dock) home() []docker.Entry {
 		}
 		entries = append(entries, d.agentEntry(path.Join(home, name), 0o600, files[name]))
 	}
-	return entries
+	return entries, nil
 }
 
 func (d *dock) agentEntry(name string, mode fs.FileMode, data []byte) docker.Entry {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,10 +18,11 @@ import (
 )
 
 // initVerb writes a manifest for the project it stands in.
-func initVerb(_ context.Context, env *cli.Env) error {
+func initVerb(ctx context.Context, env *cli.Env) error {
 	fset := env.Flags()
 	dir := fset.String("dir", ".", "")
 	from := fset.String("from", "", "")
+	image := fset.String("image", "", "")
 	if err := env.Parse(fset, 0, 0); err != nil {
 		return err
 	}
@@ -31,10 +33,16 @@ func initVerb(_ context.Context, env *cli.Env) error {
 	if err := p.setPolicy(options{}); err != nil {
 		return err
 	}
-	if err := refuseWorkspace(p); err != nil {
+	err := refuseWorkspace(p)
+	if err != nil {
 		return err
 	}
-	f, err := find(p.work, env.Getenv)
+	f := find(p.work, env.Getenv)
+	if *image != "" {
+		err = f.findInImage(ctx, env, *image)
+	} else {
+		f.agent, err = findAgent(env.Getenv)
+	}
 	if err != nil {
 		return err
 	}
@@ -76,6 +84,7 @@ func writeNew(path string, data []byte) error {
 // found is what init knows of a project and this machine.
 type found struct {
 	name     string
+	image    string // of the docker backend; "" for the local one
 	agent    *agentFound
 	profiles []string
 	notes    map[string]string // profile -> what its tool's configuration says
@@ -85,16 +94,15 @@ type found struct {
 	getenv   func(string) string
 }
 
-func find(work string, getenv func(string) string) (*found, error) {
+// find looks at the project.
+func find(work string, getenv func(string) string) *found {
 	f := &found{name: slugOf(filepath.Base(work)), notes: map[string]string{}, getenv: getenv}
 	if f.name == "" {
 		f.name = "bottle"
 	}
 	f.findProfiles(work)
 	f.remote = remoteOf(work, getenv)
-	var err error
-	f.agent, err = findAgent(getenv)
-	return f, err
+	return f
 }
 
 // signs are the files by which the languages of a project are known.
@@ -154,7 +162,10 @@ func (f *found) print(env *cli.Env) error {
 	line := func(key, value string) { fmt.Fprintf(&b, "%s\t%s\n", key, escape.Text(value, 0)) }
 	line("manifest", manifestName)
 	line("name", f.name)
-	line("agent", f.agent.name+" "+f.agent.path)
+	if f.image != "" {
+		line("image", f.image)
+	}
+	line("agent", f.agent.name+" "+cmp.Or(f.agent.at, f.agent.path))
 	for _, p := range f.agent.readOnly {
 		line("read-only", p)
 	}

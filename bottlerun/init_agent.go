@@ -11,7 +11,8 @@ import (
 // agentFound is the agent on this machine.
 type agentFound struct {
 	name     string
-	path     string   // what to start, as it is seen inside
+	path     string   // what to start, as it is seen inside; "" is the image's command
+	at       string   // where that is in the image
 	readOnly []string // what of the operator's home it consists of
 }
 

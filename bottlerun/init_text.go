@@ -61,8 +61,13 @@ func (f *found) writeAgent(t *text) {
 	case "claude", "codex", "gemini":
 		t.line("agent: %s", a.name)
 	}
-	t.line("command: [%s]", quoted(a.path))
+	if a.path == "" {
+		t.line("# No command: the image's own is taken, %s", comment(a.at))
+	} else {
+		t.line("command: [%s]", quoted(a.path))
+	}
 	t.line("workspace: .")
+	f.writeBackend(t)
 	if len(a.readOnly) > 0 {
 		t.line("")
 		t.line("# %s is not installed in the system's folders: this is shown, read-only.", a.name)
@@ -71,6 +76,20 @@ func (f *found) writeAgent(t *text) {
 			t.line("  - %s", quoted(p))
 		}
 	}
+}
+
+// writeBackend: what runs with no word about it is the local one.
+func (f *found) writeBackend(t *text) {
+	t.line("")
+	if f.image != "" {
+		t.line("# Containers, on the engine that docker reaches. The image is used as it is, and is")
+		t.line("# not fetched; or dockerfile: FILE, which is built first.")
+		t.line("backend: docker")
+		t.line("image: %s", quoted(f.image))
+		return
+	}
+	t.line("# Containers instead, of an image with %s in it: 'bottlerun init -image NAME' writes", f.agent.name)
+	t.line("# backend: docker and image: NAME, and no read_only, as it shows files of this machine.")
 }
 
 func (f *found) writeEnv(t *text) {
