@@ -186,14 +186,7 @@ func partsImage(t *testing.T, e *docker.Engine) string {
 	if image := partsImages[e.String()]; image != "" {
 		return image
 	}
-	world := filepath.Join(base, "bin", "world")
-	if _, err := os.Stat(world); err != nil {
-		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", world, "./testdata/world")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("go build: %v\n%s", err, out)
-		}
-	}
+	worldProgram(t)
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, p := range []string{"egress-proxy", "routesctl", "world"} {
@@ -212,4 +205,19 @@ func partsImage(t *testing.T, e *docker.Engine) string {
 	defer atEnd.Unlock()
 	atEnd.list = append(atEnd.list, func() { e.Output(context.Background(), nil, "rmi", "-f", image) })
 	return image
+}
+
+// worldProgram builds testdata/world once.
+func worldProgram(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(base, "bin", "world")
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./testdata/world")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -167,7 +168,7 @@ func (d *dockside) world() {
 	d.t.Helper()
 	name := d.object("world")
 	args := []string{"create", "--name", name, "--network", d.object("out")}
-	for _, h := range append(boxHosts, "start.test") {
+	for _, h := range slices.Concat(boxHosts, apiHosts, []string{"start.test"}) {
 		args = append(args, "--network-alias", h)
 	}
 	_, err := d.e.Output(d.t.Context(), nil, append(args, partsImage(d.t, d.e), "/bin/world", "serve")...)

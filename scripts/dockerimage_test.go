@@ -19,7 +19,7 @@ func (d *dockside) variant(change string, links ...string) string {
 	w := tar.NewWriter(&b)
 	for i := 0; i < len(links); i += 2 {
 		if text, ok := strings.CutPrefix(links[i+1], "="); ok {
-			must(d.t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: links[i], Size: int64(len(text)), Mode: 0o644}))
+			must(d.t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: links[i], Size: int64(len(text)), Mode: 0o755}))
 			_, err := w.Write([]byte(text))
 			must(d.t, err)
 			continue

@@ -3,6 +3,7 @@ package scripts
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -23,7 +24,10 @@ import (
 )
 
 // originHosts are the names that the second proxy knows; all are one origin.
-var originHosts = []string{"allowed.test", "refused.test", "new.test", "credential.test", "short.test"}
+var originHosts = append([]string{"allowed.test", "refused.test", "new.test", "credential.test", "short.test"}, apiHosts...)
+
+// apiHosts are those of the agents that are known.
+var apiHosts = []string{"api.anthropic.com", "api.openai.com", "generativelanguage.googleapis.com"}
 
 // An origin is a server with TLS and an authority of its own on loopback:
 // /git/ is git's http-backend, /goproxy/ a module proxy, /upload counts what it
@@ -36,7 +40,7 @@ type origin struct {
 	chunked atomic.Int64 // requests of git's whose content had no length
 
 	mu   sync.Mutex
-	seen []string // "METHOD host path Authorization"
+	seen []string // "METHOD host path CREDENTIAL"
 }
 
 func newOrigin(t *testing.T) *origin {
@@ -94,7 +98,8 @@ func (o *origin) table() string {
 func (o *origin) noted(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o.mu.Lock()
-		o.seen = append(o.seen, fmt.Sprintf("%s %s %s %s", r.Method, r.Host, r.URL.Path, r.Header.Get("Authorization")))
+		credential := cmp.Or(r.Header.Get("Authorization"), r.Header.Get("X-Api-Key"), r.Header.Get("X-Goog-Api-Key"))
+		o.seen = append(o.seen, fmt.Sprintf("%s %s %s %s", r.Method, r.Host, r.URL.Path, credential))
 		o.mu.Unlock()
 		h.ServeHTTP(w, r)
 	})

@@ -1,8 +1,9 @@
 // World is what is outside of a bottle in the tests with containers: origins, and
-// a client that stands where the agent does.
+// a client that stands where the agent does. Under the name of an agent it is one.
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,7 +22,9 @@ import (
 
 func main() {
 	var err error
-	switch args := os.Args[1:]; {
+	switch args, name := os.Args[1:], filepath.Base(os.Args[0]); {
+	case standins[name] != nil:
+		err = agent(name)
 	case len(args) == 1 && args[0] == "serve":
 		err = serve()
 	case len(args) == 1 && args[0] == "idle":
@@ -65,7 +69,7 @@ func serve() error {
 			events(w, r)
 			return
 		}
-		if a := r.Header.Get("Authorization"); a != "" {
+		if a := cmp.Or(r.Header.Get("Authorization"), r.Header.Get("X-Api-Key"), r.Header.Get("X-Goog-Api-Key")); a != "" {
 			mu.Lock()
 			fmt.Printf("%s got %s\n", r.Host, a)
 			mu.Unlock()
