@@ -20,7 +20,10 @@ type jail interface {
 	// Pid of the process whose end is the agent's; 0 when it is none of this machine.
 	pid() int
 	signal(os.Signal) error
-	// Wait returns the agent's exit code once it has ended.
+	// Gone is closed when the agent has ended and the rest of the jail is about to;
+	// nil when that is not known before wait returns.
+	gone() <-chan struct{}
+	// Wait returns the agent's exit code once all has ended.
 	wait() (int, error)
 	// Kill ends the agent at once, also one that has not been let go.
 	kill()
@@ -32,10 +35,10 @@ type jail interface {
 // processes of the launcher.
 type place interface {
 	jail
-	// Open finds out what can be refused, and proxyURL. The parts start after it.
+	// Open finds out what can be refused, and begins to make the place.
 	open() error
-	// Build makes the place and the listeners. The agent does not run yet.
-	build() error
+	// Built waits until it is made, with the listeners. The agent does not run yet.
+	built() error
 	// Proxy and super are the sockets for egress-proxy and superviser, once built.
 	proxy() *os.File
 	super() *os.File
@@ -53,7 +56,7 @@ type localJail struct {
 	pem   []byte // the bundle
 	work  *sandbox.Workspace
 	sb    *sandbox.Sandbox
-	gone  bool // it was let go, and not waited for yet
+	free  bool // it was let go, and not waited for yet
 	over  bool // it was waited for
 }
 
@@ -67,15 +70,36 @@ func (j *localJail) open() error {
 		note(j.env, "%s", n)
 	}
 	noteMasks(j.env, work)
-	return nil
-}
-
-func (j *localJail) build() error {
-	p := j.plan
-	agentEnv, err := p.agentEnv(j.proxyURL())
+	cfg, err := j.config()
 	if err != nil {
 		return err
 	}
+	j.sb, err = sandbox.Begin(cfg)
+	return j.explain(err)
+}
+
+func (j *localJail) built() error {
+	err := j.sb.Built()
+	if err != nil {
+		j.sb = nil // nothing is left of it
+	}
+	return j.explain(err)
+}
+
+// explain says why there is no sandbox, and what would help.
+func (j *localJail) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	if cause := sandbox.Probe(); cause != nil {
+		return cause // exit 3
+	}
+	return cli.Exit(sandbox.CannotStart, err)
+}
+
+func (j *localJail) config() (sandbox.Config, error) {
+	p := j.plan
+	agentEnv, err := p.agentEnv(j.proxyURL())
 	cfg := sandbox.Config{
 		Name: p.name, Args: p.command, Env: agentEnv, Workspace: j.work, ReadOnly: p.readOnly, Bundle: j.pem,
 		Files:    map[string][]byte{"ca.pem": j.ca, "mcp.json": []byte(mcpConfig)},
@@ -89,13 +113,7 @@ func (j *localJail) build() error {
 	cfg.Stdout, cfg.Stderr = j.watch.writer(out), j.watch.writer(diag)
 	cfg.Stdin, _ = j.env.Stdin.(*os.File)
 	cfg.Terminal = p.back.terminal(j.env)
-	if j.sb, err = sandbox.Start(cfg); err == nil {
-		return nil
-	}
-	if cause := sandbox.Probe(); cause != nil {
-		return cause // says what would help; exit 3
-	}
-	return cli.Exit(sandbox.CannotStart, err)
+	return cfg, err
 }
 
 // insidePrograms are those of the bottle's own that its agent has.
@@ -123,7 +141,7 @@ func (j *localJail) letGo() error {
 	if err := j.sb.Go(sandbox.Check{Healthy: healthz}); err != nil {
 		return cli.Exit(sandbox.CannotStart, err)
 	}
-	j.gone = true
+	j.free = true
 	if code := j.sb.Refused(); code != 0 && j.plan.back.output != nil {
 		j.wait() // and its words are in the file
 		return cli.Exit(code, fmt.Errorf("the command was not executed:\n%s", lastLines(j.plan.back.file, 2)))
@@ -136,18 +154,19 @@ func (j *localJail) letGo() error {
 
 func (j *localJail) tested() []sandbox.Trial { return j.sb.Tested() }
 
+func (j *localJail) gone() <-chan struct{}      { return j.sb.Ended() }
 func (j *localJail) signal(sig os.Signal) error { return j.sb.Signal(sig) }
 func (j *localJail) kill()                      { j.sb.Kill() }
 
 func (j *localJail) wait() (int, error) {
-	j.gone, j.over = false, true
+	j.free, j.over = false, true
 	return j.sb.Wait()
 }
 
 func (j *localJail) close() {
 	switch {
 	case j.sb == nil:
-	case j.gone:
+	case j.free:
 		j.sb.Kill()
 		j.sb.Wait()
 	case !j.over:

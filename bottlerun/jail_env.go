@@ -33,8 +33,8 @@ type envJail struct {
 	done    <-chan error
 }
 
-// build has nothing left to do: the address had to be known before the parts.
-func (j *envJail) build() error { return nil }
+// built has nothing to wait for.
+func (j *envJail) built() error { return nil }
 
 func (j *envJail) open() error {
 	j.ctx, j.cancel = context.WithTimeout(context.Background(), healthTimeout)
@@ -68,10 +68,11 @@ func (j *envJail) open() error {
 	return err
 }
 
-func (j *envJail) proxy() *os.File  { return j.listens[0] }
-func (j *envJail) super() *os.File  { return j.listens[1] }
-func (j *envJail) proxyURL() string { return j.url }
-func (j *envJail) pid() int         { return j.cmd.Process.Pid }
+func (j *envJail) proxy() *os.File       { return j.listens[0] }
+func (j *envJail) super() *os.File       { return j.listens[1] }
+func (j *envJail) proxyURL() string      { return j.url }
+func (j *envJail) gone() <-chan struct{} { return nil }
+func (j *envJail) pid() int              { return j.cmd.Process.Pid }
 
 // tested is nothing: there is nothing to hold.
 func (j *envJail) tested() []sandbox.Trial { return nil }

@@ -33,7 +33,8 @@ type running struct {
 	// runID and runEngine are of the docker backend, for the record.
 	runID     string
 	runEngine *state.Engine
-	ca, pem   []byte
+	ca, key   []byte // the authority's
+	pem       []byte // the bundle
 	watch     *watch
 	// pipelockAddr is where the bottle's pipelock listens.
 	pipelockAddr string
@@ -94,9 +95,10 @@ func (r *running) steps() []func() error {
 		r.jail = d
 		return append(append([]func() error{r.clean}, d.steps()...), r.letGo)
 	}
-	// The parts get ready while the jail is built; what they serve reaches them then.
-	return []func() error{r.clean, r.openRecord, r.writeState, r.openJail, r.startPipelock, r.startProxy, r.startSuperviser,
-		r.buildJail, r.lend, r.fillRecord, r.letGo}
+	// The jail is built, by its own first process, while the parts get ready; what
+	// they are to serve reaches them then.
+	return []func() error{r.clean, r.openRecord, r.makeAuthority, r.openJail, r.writeState, r.startPipelock, r.startProxy, r.startSuperviser,
+		r.awaitJail, r.lend, r.fillRecord, r.letGo}
 }
 
 // whoRuns names the holder of a name that is taken.
@@ -131,22 +133,24 @@ func (r *running) clean() error {
 	return cleanStale(r.env, r.dir, rec)
 }
 
-// writeState writes what the parts read: the table, the authority, the manifest,
-// all anew at each start.
-func (r *running) writeState() error {
-	cert, key, err := ca.New("bottle "+r.name, time.Now())
-	if err != nil {
+// makeAuthority makes the bottle's authority, a new one for each run.
+func (r *running) makeAuthority() (err error) {
+	if r.ca, r.key, err = ca.New("bottle "+r.name, time.Now()); err != nil {
 		return err
 	}
-	extra := [][]byte{cert}
-	if r.pem, err = ca.Bundle(extra...); err != nil {
+	if r.pem, err = ca.Bundle(r.ca); err != nil {
 		// A bare container has no certificates either: told is what matters.
 		if cause := sandbox.Probe(); cause != nil && r.backend == backendLocal {
 			return cause
 		}
 		return err
 	}
-	r.ca = cert
+	return nil
+}
+
+// writeState writes what the parts read: the table, the authority, the manifest,
+// all anew at each start.
+func (r *running) writeState() error {
 	for _, old := range []string{r.dir.Next(), r.dir.Status()} {
 		if err := os.Remove(old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -158,8 +162,8 @@ func (r *running) writeState() error {
 		mode fs.FileMode
 	}{
 		{r.dir.Routes(), r.table.Encode(), 0o600},
-		{r.dir.CACert(), cert, 0o600},
-		{r.dir.CAKey(), key, 0o600},
+		{r.dir.CACert(), r.ca, 0o600},
+		{r.dir.CAKey(), r.key, 0o600},
 		{r.dir.Manifest(), r.text, 0o600},
 	} {
 		if err := atomicfile.Swap(f.path, f.data, f.mode); err != nil {
@@ -179,7 +183,7 @@ func (r *running) openJail() error {
 	return r.place.open()
 }
 
-func (r *running) buildJail() error { return r.place.build() }
+func (r *running) awaitJail() error { return r.place.built() }
 
 // lend hands the listeners to the parts, which have waited for them.
 func (r *running) lend() error {
@@ -305,6 +309,7 @@ func (r *running) attend() error {
 	}()
 	over, unwatch := r.watch.over()
 	defer unwatch()
+	gone, died := r.jail.gone(), r.died
 	var late <-chan time.Time
 	killed := false
 	for {
@@ -317,7 +322,10 @@ func (r *running) attend() error {
 				return e.err
 			}
 			return cli.Exit(e.code, silentUnless(e.code))
-		case p := <-r.died:
+		case <-gone:
+			r.tellParts()
+			gone, died = nil, nil
+		case p := <-died:
 			r.jail.kill()
 			<-ended
 			return fmt.Errorf("%w\nthe agent had no way out any more; the bottle was taken down", p.death())
@@ -354,9 +362,7 @@ func (r *running) takeDown() {
 	if r.jail != nil {
 		r.jail.close()
 	}
-	for _, p := range r.parts { // all at once: with the agent gone none needs another
-		p.cmd.Process.Signal(syscall.SIGTERM)
-	}
+	r.tellParts()
 	for i := len(r.parts) - 1; i >= 0; i-- {
 		r.parts[i].stop()
 	}
@@ -365,6 +371,13 @@ func (r *running) takeDown() {
 	}
 	if err := os.Remove(r.dir.Record()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		note(r.env, "%v", err)
+	}
+}
+
+// tellParts has all of them end at once: with the agent gone none needs another.
+func (r *running) tellParts() {
+	for _, p := range r.parts {
+		p.cmd.Process.Signal(syscall.SIGTERM)
 	}
 }
 

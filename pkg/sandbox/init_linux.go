@@ -112,10 +112,10 @@ func build(ctl *wire, s *spec) error {
 	return ctl.send(message{Kind: kindReady, Names: names}, files...)
 }
 
-// becomeReap drops every capability, puts on the filter and executes _reap in
-// this process. An
-// execution rather than a system call on all threads, as that is not to be had
-// in a program linked with cgo (syscall.AllThreadsSyscall).
+// becomeReap drops every capability, puts on the filter, starts the process that
+// is to become the agent, and executes _reap in this one. An execution rather than
+// a system call on all threads, as that is not to be had in a program linked with
+// cgo (syscall.AllThreadsSyscall).
 func becomeReap(ctl *wire, s *spec) error {
 	if err := dropCaps(); err != nil {
 		return err
@@ -123,7 +123,16 @@ func becomeReap(ctl *wire, s *spec) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no_new_privs: %w", err)
 	}
-	f, err := specFile(reapSpec{Agent: s.Agent, Terminal: s.Terminal})
+	if err := shut(); err != nil {
+		return err
+	}
+	next := reapSpec{Agent: s.Agent, Terminal: s.Terminal}
+	pid, release, err := prepare(next)
+	if err != nil {
+		return err
+	}
+	next.Prepared = pid
+	f, err := specFile(next)
 	if err != nil {
 		return err
 	}
@@ -131,21 +140,19 @@ func becomeReap(ctl *wire, s *spec) error {
 	if err != nil {
 		return err
 	}
-	if err := pass(sock, f); err != nil {
-		return err
-	}
-	if err := shut(); err != nil {
+	if err := pass(int(sock.Fd()), int(f.Fd()), release); err != nil {
 		return err
 	}
 	return fmt.Errorf("executing %s: %w", stageReap, syscall.Exec("/proc/self/exe", []string{"bottle", stageReap}, os.Environ()))
 }
 
-// pass puts the files at controlFd and specFd, and these alone stay open over
-// the execution that follows. First out of the way, as they may sit at those.
-func pass(files ...*os.File) error {
+// pass puts the descriptors at controlFd and the numbers after it, and these alone
+// stay open over the execution that follows. First out of the way, as they may sit
+// at those.
+func pass(fds ...int) error {
 	var high []int
-	for _, f := range files {
-		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 64)
+	for _, fd := range fds {
+		fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 64)
 		if err != nil {
 			return err
 		}

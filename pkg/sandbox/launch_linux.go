@@ -24,9 +24,10 @@ type launch struct {
 	theirs []*os.File   // the agent's ends of the streams, which the streams own
 }
 
-// stageEnv is the stages' environment: nothing of the operator's. Tests put the
-// race detector's options there.
-var stageEnv = []string{}
+// stageEnv is the stages' environment: nothing of the operator's. They do one thing
+// at a time, and a second processor would but be another thread. Tests put the race
+// detector's options there.
+var stageEnv = []string{"GOMAXPROCS=1"}
 
 // clone starts _init with s. Its standard streams are the launch's theirs, or
 // /dev/null.
@@ -134,14 +135,13 @@ func (l *launch) workspace(w *Workspace) (source, error) {
 		return s, err
 	}
 	s.Fd = l.inherit(tree)
-	if !l.id.Mapped {
+	if w.idmap == nil {
 		return s, nil
 	}
-	idmap, err := rootIdmap()
+	idmap, err := w.idmap()
 	if err != nil {
 		return s, err
 	}
-	defer idmap.Close()
 	return s, mapRoot(tree, idmap)
 }
 

@@ -12,6 +12,7 @@ import (
 // reapSpec is what _init leaves to _reap.
 type reapSpec struct {
 	Agent      agentSpec
+	Prepared   int // the process that waits to become the agent, see prepare
 	Terminal   bool
 	Rows, Cols uint16 // of a terminal that is yet to be opened
 }
@@ -41,13 +42,12 @@ func reapMain() int {
 	if err != nil {
 		return CannotStart
 	}
-	p := &pid1{ctl: ctl, lost: end}
+	unix.CloseOnExec(preparedFd)
+	closeStdio()
+	p := &pid1{ctl: ctl, lost: end, release: preparedFd}
 	var s reapSpec
 	if err = readSpec(specFd, &s); err == nil {
-		p.spec = s.Agent
-		err = p.prepare(s)
-	}
-	if err == nil {
+		p.spec, p.agent, p.terminal = s.Agent, s.Prepared, s.Terminal
 		err = p.awaitGo()
 	}
 	if err == nil {
@@ -83,29 +83,31 @@ func (p *pid1) awaitGo() error {
 }
 
 // start starts the command at once.
-func (p *pid1) start(s reapSpec) error {
-	if err := p.prepare(s); err != nil {
+func (p *pid1) start(s reapSpec) (err error) {
+	p.terminal = s.Terminal
+	if p.agent, p.release, err = prepare(s); err != nil {
 		return err
 	}
+	closeStdio()
 	return p.letGo()
 }
 
-// prepare starts the stage _agent, which confines itself, and executes the
-// command only after letGo. Meanwhile the parts get ready.
-func (p *pid1) prepare(s reapSpec) error {
-	s.Agent.Terminal, p.terminal = s.Terminal, s.Terminal
+// prepare starts the stage _agent, which confines itself, and executes the command
+// only after letGo: its process is there by the time that all else is ready. It
+// returns that process, and the socket over which it is let go.
+func prepare(s reapSpec) (pid, release int, err error) {
+	s.Agent.Terminal = s.Terminal
 	f, err := specFile(s.Agent)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	defer f.Close()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	p.release = pair[0]
 	defer unix.Close(pair[1])
-	p.agent, err = syscall.ForkExec("/proc/self/exe", []string{"bottle", stageAgent}, &syscall.ProcAttr{
+	pid, err = syscall.ForkExec("/proc/self/exe", []string{"bottle", stageAgent}, &syscall.ProcAttr{
 		Files: []uintptr{0, 1, 2, f.Fd(), uintptr(pair[1])},
 		Env:   os.Environ(), // a stage's, see stageEnv
 		// A group, not a session: we stay the session's leader, so that the group
@@ -113,10 +115,10 @@ func (p *pid1) prepare(s reapSpec) error {
 		Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
 	if err != nil {
-		return fmt.Errorf("starting the agent: %w", err)
+		unix.Close(pair[0])
+		return 0, 0, fmt.Errorf("starting the agent: %w", err)
 	}
-	closeStdio()
-	return nil
+	return pid, pair[0], nil
 }
 
 // letGo has the agent's process execute the command, and tells the launcher

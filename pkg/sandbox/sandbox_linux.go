@@ -16,6 +16,7 @@ type Sandbox struct {
 	listeners map[string]*os.File
 	streams   *streams
 	exit      chan int // the agent's code, if it has one
+	ended     chan struct{}
 	refused   int
 	trials    []Trial
 	killOnce  sync.Once
@@ -23,9 +24,21 @@ type Sandbox struct {
 	socket    string
 }
 
-// Start builds the sandbox: afterwards the listeners exist and nothing of the
-// agent's runs. Go lets it. The error says what could not be built.
+// Start is Begin and Built.
 func Start(cfg Config) (*Sandbox, error) {
+	sb, err := Begin(cfg)
+	if err == nil {
+		err = sb.Built()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return sb, nil
+}
+
+// Begin has the sandbox built, by its own first process, while the caller does
+// something else.
+func Begin(cfg Config) (*Sandbox, error) {
 	if len(cfg.Args) == 0 || cfg.Args[0] == "" {
 		return nil, errors.New("no command for the agent")
 	}
@@ -33,15 +46,15 @@ func Start(cfg Config) (*Sandbox, error) {
 		return nil, errors.New("no workspace")
 	}
 	l := &launch{id: cfg.Workspace.owner}
-	sb := &Sandbox{l: l, exit: make(chan int, 1), listeners: map[string]*os.File{}}
-	if err := sb.start(cfg); err != nil {
+	sb := &Sandbox{l: l, exit: make(chan int, 1), ended: make(chan struct{}), listeners: map[string]*os.File{}}
+	if err := sb.begin(cfg); err != nil {
 		sb.Abandon()
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	return sb, nil
 }
 
-func (sb *Sandbox) start(cfg Config) error {
+func (sb *Sandbox) begin(cfg Config) error {
 	s, err := sb.l.spec(cfg)
 	if err != nil {
 		return err
@@ -53,9 +66,21 @@ func (sb *Sandbox) start(cfg Config) error {
 	if err := sb.l.id.give(sb.l.theirs); err != nil {
 		return err
 	}
-	if err := sb.l.clone(s); err != nil {
-		return err
+	return sb.l.clone(s)
+}
+
+// Built waits until the sandbox is: afterwards the listeners exist and nothing of
+// the agent's runs. Go lets it. The error says what could not be built; nothing is
+// left then.
+func (sb *Sandbox) Built() error {
+	if err := sb.awaitReady(); err != nil {
+		sb.Abandon()
+		return fmt.Errorf("sandbox: %w", err)
 	}
+	return nil
+}
+
+func (sb *Sandbox) awaitReady() error {
 	m, files, err := sb.l.ctl.await(kindReady, startTimeout)
 	if err != nil {
 		return err
@@ -102,9 +127,15 @@ func (sb *Sandbox) Go(c Check) error {
 	if err := sb.streams.relay(master); err != nil {
 		return err
 	}
-	go hear(sb.l.ctl, sb.streams, sb.exit)
+	go func() {
+		hear(sb.l.ctl, sb.streams, sb.exit)
+		close(sb.ended)
+	}()
 	return nil
 }
+
+// Ended is closed when the agent has ended, a moment before all else in the sandbox.
+func (sb *Sandbox) Ended() <-chan struct{} { return sb.ended }
 
 // Refused is, after Go, the exit code of a command that could not be executed, as
 // Wait returns it, and 0 of one that runs.

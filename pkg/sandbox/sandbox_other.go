@@ -63,6 +63,12 @@ func (w *Workspace) Idle() []string { return nil }
 // Start is Probe's error.
 func Start(Config) (*Sandbox, error) { return nil, errOther }
 
+// Begin is Probe's error.
+func Begin(Config) (*Sandbox, error) { return nil, errOther }
+
+// Built is Probe's error.
+func (s *Sandbox) Built() error { return errOther }
+
 // Listener is nil.
 func (s *Sandbox) Listener(string) *os.File { return nil }
 
@@ -71,6 +77,9 @@ func (s *Sandbox) Pid() int { return 0 }
 
 // Go is Probe's error.
 func (s *Sandbox) Go(Check) error { return errOther }
+
+// Ended is nil.
+func (s *Sandbox) Ended() <-chan struct{} { return nil }
 
 // Refused is 0.
 func (s *Sandbox) Refused() int { return 0 }

@@ -50,11 +50,12 @@ type source struct {
 
 // Descriptors that a stage inherits.
 const (
-	controlFd = 3 // _init: its end of the socket pair
-	specFd    = 4 // _init: a spec
-	firstFd   = 5 // _init: sources
-	agentFd   = 3 // _agent: an agentSpec
-	releaseFd = 4 // _agent: its end of a socket pair, see prepare
+	controlFd  = 3 // _init, _reap: their end of the socket pair
+	specFd     = 4 // _init: a spec; _reap: a reapSpec
+	firstFd    = 5 // _init: sources
+	preparedFd = 5 // _reap: to the process that is to become the agent
+	agentFd    = 3 // _agent: an agentSpec
+	releaseFd  = 4 // _agent: its end of that, see prepare
 )
 
 // specFile puts v into a file for a stage to inherit.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,10 +41,11 @@ type Workspace struct {
 	Path    string // canonical: absolute, no symbolic links
 	dir     *os.File
 	owner   identity
-	covered []string // relative paths that are read-only inside
-	masked  []string // relative paths that are empty inside
-	tracked []string // files of credentials that git has, and that are shown
-	idle    []string // patterns of Policy.Mask that are for nothing here
+	idmap   func() (*os.File, error) // rootIdmap, once; nil when none is needed
+	covered []string                 // relative paths that are read-only inside
+	masked  []string                 // relative paths that are empty inside
+	tracked []string                 // files of credentials that git has, and that are shown
+	idle    []string                 // patterns of Policy.Mask that are for nothing here
 	notes   []string
 }
 
@@ -83,6 +85,11 @@ func (w *Workspace) prepare(pol Policy) error {
 	if w.owner, err = identityFor(fi, pol.Getenv); err != nil {
 		return err
 	}
+	if w.owner.Mapped && !pol.Dry {
+		// A process has to be started for it: meanwhile the rest is looked at.
+		w.idmap = sync.OnceValues(rootIdmap)
+		go w.idmap()
+	}
 	if err := w.look(pol); err != nil {
 		return err
 	}
@@ -120,6 +127,11 @@ func (w *Workspace) Close() {
 	w.uncover()
 	w.dir.Close()
 	w.dir = nil
+	if w.idmap != nil {
+		if f, err := w.idmap(); err == nil {
+			f.Close()
+		}
+	}
 }
 
 // CleanWorkspace removes the placeholders that a killed launcher left in the
