@@ -18,6 +18,7 @@ import (
 	"bottle/pkg/bottles"
 	"bottle/pkg/cli"
 	"bottle/pkg/docker"
+	"bottle/pkg/escape"
 	"bottle/pkg/sandbox"
 	"bottle/pkg/state"
 )
@@ -59,26 +60,36 @@ func sweep(ctx context.Context, e *docker.Engine, id string, keep bool) error {
 	return errors.Join(faults...)
 }
 
-// labelled are the labels of the networks or volumes with a label.
-func labelled(ctx context.Context, e *docker.Engine, kind, label string) ([]map[string]string, error) {
+// A made is a network or a volume of a bottle.
+type made struct {
+	Labels  map[string]string
+	Created time.Time
+}
+
+// labelled are the networks or volumes with a label.
+func labelled(ctx context.Context, e *docker.Engine, kind, label string) ([]made, error) {
 	out, err := e.Output(ctx, nil, kind, "ls", "--quiet", "--filter", "label="+label)
 	names := strings.Fields(string(out))
 	if err != nil || len(names) == 0 {
 		return nil, err
 	}
-	out, err = e.Output(ctx, nil, append([]string{kind, "inspect", "--format", "{{json .Labels}}"}, names...)...)
+	format := `{"Labels":{{json .Labels}},"Created":{{json .Created}}}`
+	if kind == "volume" {
+		format = strings.Replace(format, ".Created", ".CreatedAt", 1)
+	}
+	out, err = e.Output(ctx, nil, append([]string{kind, "inspect", "--format", format}, names...)...)
 	if said := (*docker.Error)(nil); err != nil && !errors.As(err, &said) { // one may have gone meanwhile
 		return nil, err
 	}
-	var list []map[string]string
+	var list []made
 	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
-		var labels map[string]string
-		if err := dec.Decode(&labels); err == io.EOF {
+		var o made
+		if err := dec.Decode(&o); err == io.EOF {
 			return list, nil
 		} else if err != nil {
 			return list, fmt.Errorf("%s inspect: %w", kind, err)
 		}
-		list = append(list, labels)
+		list = append(list, o)
 	}
 }
 
@@ -90,9 +101,13 @@ func (d *dock) evict() error {
 		return err
 	}
 	for _, run := range runs {
-		if !run.dead() {
-			return cli.Refusedf("bottle %s runs already on %v: launcher %s on host %s\nhint: bottlerun stop %s, or choose another name",
-				d.name, d.engine, run.labels[labelPid], run.labels[labelHost], d.name)
+		alive, doubt, err := run.alive(d.ctx, d.engine)
+		if err != nil {
+			return err
+		}
+		if alive {
+			return cli.Refusedf("bottle %s runs already on %v: launcher %s on host %s%s\nhint: bottlerun stop %s, or choose another name",
+				d.name, d.engine, run.labels[labelPid], run.host(), doubt, d.name)
 		}
 		if err := run.remove(d.ctx, d.env, d.engine, d.root); err != nil {
 			return err
@@ -106,18 +121,23 @@ type remains struct {
 	labels     map[string]string // of any of its objects
 	containers []docker.Container
 	objects    int
+	newest     time.Time // when the last of them was made, by the engine's clock
 }
 
 // findRuns are the runs of which an engine has anything, by the filter label.
 func findRuns(ctx context.Context, e *docker.Engine, filter string) (map[string]*remains, error) {
 	runs := map[string]*remains{}
-	of := func(labels map[string]string) *remains {
+	of := func(labels map[string]string, made time.Time) *remains {
 		id := labels[labelID]
 		if runs[id] == nil {
 			runs[id] = &remains{labels: labels}
 		}
-		runs[id].objects++
-		return runs[id]
+		r := runs[id]
+		r.objects++
+		if made.After(r.newest) {
+			r.newest = made
+		}
+		return r
 	}
 	list, err := e.Containers(ctx, filter)
 	if err != nil {
@@ -127,7 +147,7 @@ func findRuns(ctx context.Context, e *docker.Engine, filter string) (map[string]
 		if !bottles.Genuine(c) {
 			continue // of an image that has such labels
 		}
-		r := of(c.Labels)
+		r := of(c.Labels, c.Created)
 		r.containers = append(r.containers, c)
 	}
 	for _, kind := range []string{"network", "volume"} {
@@ -136,7 +156,7 @@ func findRuns(ctx context.Context, e *docker.Engine, filter string) (map[string]
 			return nil, err
 		}
 		for _, o := range found {
-			of(o)
+			of(o.Labels, o.Created)
 		}
 	}
 	delete(runs, "")
@@ -171,22 +191,51 @@ func engineOf(rec state.Record) *docker.Engine {
 	return docker.At(rec.Engine.Program, rec.Engine.Context, rec.Engine.Host)
 }
 
-// dead tells a run without a launcher: one of this machine whose process is gone;
-// of another machine one of which nothing runs, since the parts end with it.
-func (r *remains) dead() bool {
+// settled is how long a bottle may take from its last object to its first part that
+// runs: a workspace is copied in between.
+const settled = copyTimeout + 5*time.Minute
+
+// alive tells a run with a launcher. On this machine the process is asked. A
+// launcher of another one is there while something runs, since the parts end with
+// it, and in doubt while it could still be starting.
+func (r *remains) alive(ctx context.Context, e *docker.Engine) (alive bool, doubt string, err error) {
 	host, _ := os.Hostname()
 	if r.labels[labelHost] == host && r.labels[labelBoot] == state.Boot() {
 		pid, err1 := strconv.Atoi(r.labels[labelPid])
 		start, err2 := strconv.ParseUint(r.labels[labelStart], 10, 64)
-		return err1 != nil || err2 != nil || !(state.Part{Pid: pid, Start: start}).Alive()
+		return err1 == nil && err2 == nil && (state.Part{Pid: pid, Start: start}).Alive(), "", nil
 	}
 	for _, c := range r.containers {
 		if c.Running() {
-			return false
+			return true, "", nil
 		}
 	}
-	return true
+	now, err := e.Now(ctx)
+	if err != nil {
+		return false, "", fmt.Errorf("whether bottle %s is starting on host %s cannot be told: %w", r.labels[labelName], r.host(), err)
+	}
+	doubt = r.starting(now)
+	return doubt != "", doubt, nil
 }
+
+// starting is why a run of which nothing runs may be one that starts elsewhere: none
+// of its parts has run yet.
+func (r *remains) starting(now time.Time) string {
+	for _, c := range r.containers {
+		if !c.Started.IsZero() {
+			return ""
+		}
+	}
+	left := r.newest.Add(settled).Sub(now)
+	if left <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("; nothing of it has run yet, and it may be starting there: a part of it was made %v ago; if nothing comes of it, 'bottlerun gc' takes it in %v",
+		max(0, now.Sub(r.newest)).Round(time.Second), left.Round(time.Second))
+}
+
+// host is the launcher's, as its label says.
+func (r *remains) host() string { return escape.Text(r.labels[labelHost], 0) }
 
 // remove saves what the agent did to its workspace, and removes the rest. It looks
 // twice: an engine finishes what a client that was killed has asked for.

@@ -22,6 +22,9 @@ import (
 // and the folders that volumes are mounted on: an engine gives an empty volume the
 // owner, the mode and the files of the folder it is mounted on first.
 
+// partsRepository is the name of all images of parts; a tag tells the version.
+const partsRepository = "bottle-parts"
+
 // partPrograms are in the image's /bin.
 var partPrograms = []string{"bottlerun", "egress-proxy", "superviser", "routesctl", "pipemirror"}
 
@@ -60,7 +63,7 @@ func partsImage(ctx context.Context, e *docker.Engine) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	image := "bottle-parts:" + hash
+	image := partsRepository + ":" + hash
 	if _, err := e.Output(ctx, nil, "image", "inspect", "--format", "{{json .}}", image); err == nil {
 		return image, nil
 	} else if said := (*docker.Error)(nil); !errors.As(err, &said) {

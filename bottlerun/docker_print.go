@@ -21,7 +21,7 @@ func (p *plan) printDocker(env *cli.Env, line func(string, ...string)) error {
 	if err != nil {
 		return err
 	}
-	d.image, d.agent.name, d.proxyA, d.inner = "bottle-parts:"+hash, p.agentImageName(), sandbox.ProxyAddr, "SUBNET"
+	d.image, d.agent.name, d.proxyA, d.inner = partsRepository+":"+hash, p.agentImageName(), sandbox.ProxyAddr, "SUBNET"
 	if d.bridged() {
 		d.proxyA = "ADDRESS:" + proxyPort
 	}

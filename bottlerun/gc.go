@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"bottle/pkg/bottles"
 	"bottle/pkg/cli"
@@ -13,7 +17,8 @@ import (
 	"bottle/pkg/state"
 )
 
-// gc removes what launchers left that were killed: here, and on an engine.
+// gc removes what launchers left that were killed: here, and on an engine, and
+// there the images of other versions, too.
 func gc(ctx context.Context, env *cli.Env) error {
 	flags := env.Flags()
 	where := flags.String("context", "", "")
@@ -73,14 +78,76 @@ func gcEngine(ctx context.Context, env *cli.Env, e *docker.Engine, root string, 
 	var faults []error
 	for _, id := range slices.Sorted(maps.Keys(runs)) {
 		r := runs[id]
-		if !r.dead() {
+		name := r.labels[labelName]
+		alive, doubt, err := r.alive(ctx, e)
+		faults = append(faults, err)
+		if doubt != "" {
+			note(env, "bottle %s of host %s stays%s", name, r.host(), doubt)
+		}
+		if alive || err != nil {
 			continue
 		}
-		fmt.Fprintf(env.Stdout, "%s\t%d objects on %v\n", r.labels[labelName], r.objects, e)
+		fmt.Fprintf(env.Stdout, "%s\t%d objects on %v\n", name, r.objects, e)
 		if dry {
 			continue
 		}
 		faults = append(faults, r.remove(ctx, env, e, root))
 	}
+	return errors.Join(append(faults, gcImages(ctx, env, e, dry))...)
+}
+
+// oldImage is how long a parts' image of another version stays that no container
+// uses. Its version may be in use on another machine, which makes it again.
+const oldImage = 24 * time.Hour
+
+// gcImages removes the parts' images of other versions than this one.
+func gcImages(ctx context.Context, env *cli.Env, e *docker.Engine, dry bool) error {
+	_, own, err := programs()
+	if err != nil {
+		return nil // not installed whole: no bottle starts from here
+	}
+	out, err := e.Output(ctx, nil, "image", "ls", "--format", "{{.Tag}}", partsRepository)
+	tags := slices.DeleteFunc(strings.Fields(string(out)), func(tag string) bool { return tag == own || tag == "<none>" })
+	if err != nil || len(tags) == 0 {
+		return err
+	}
+	now, err := e.Now(ctx)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, tag := range tags {
+		image := partsRepository + ":" + tag
+		old, err := unusedSince(ctx, e, image, now.Add(-oldImage))
+		if err != nil || !old {
+			faults = append(faults, err)
+			continue
+		}
+		if !dry {
+			// Without force: one that a container uses after all stays.
+			if _, err := e.Output(ctx, nil, "image", "rm", image); err != nil {
+				faults = append(faults, err)
+				continue
+			}
+		}
+		fmt.Fprintf(env.Stdout, "%s\timage of another version on %v\n", image, e)
+	}
 	return errors.Join(faults...)
+}
+
+// unusedSince tells of an image that is older than that and that no container is of.
+func unusedSince(ctx context.Context, e *docker.Engine, image string, when time.Time) (bool, error) {
+	out, err := e.Output(ctx, nil, "image", "inspect", "--format", "{{json .Created}}", image)
+	if said := (*docker.Error)(nil); errors.As(err, &said) {
+		return false, nil // somebody else has removed it
+	}
+	var made time.Time
+	if err == nil {
+		err = json.Unmarshal(out, &made)
+	}
+	if err != nil || made.After(when) {
+		return false, err
+	}
+	out, err = e.Output(ctx, nil, "ps", "--all", "--quiet", "--filter", "ancestor="+image)
+	return len(bytes.TrimSpace(out)) == 0, err
 }

@@ -23,6 +23,7 @@ type Container struct {
 	Labels    map[string]string
 	ExitCode  int
 	OOMKilled bool
+	Created   time.Time // by the engine's clock, as Started
 	Started   time.Time
 }
 
@@ -91,7 +92,7 @@ func (e *Engine) inspect(ctx context.Context, ids ...string) ([]Container, error
 	var list []Container
 	err := eachJSON(out, func(c inspected) {
 		list = append(list, Container{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), State: c.State.Status, Labels: c.Config.Labels,
-			ExitCode: c.State.ExitCode, OOMKilled: c.State.OOMKilled, Started: c.State.StartedAt})
+			ExitCode: c.State.ExitCode, OOMKilled: c.State.OOMKilled, Created: c.Created, Started: c.State.StartedAt})
 	})
 	if err != nil && failed == nil {
 		failed = fmt.Errorf("%s inspect: %w", e.program(), err)
@@ -102,6 +103,7 @@ func (e *Engine) inspect(ctx context.Context, ids ...string) ([]Container, error
 // inspected is what is read of docker inspect.
 type inspected struct {
 	ID, Name string
+	Created  time.Time
 	State    struct {
 		Status    string
 		ExitCode  int

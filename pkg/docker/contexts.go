@@ -2,8 +2,11 @@ package docker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 )
 
 // Contexts are the names of docker's contexts, sorted: the engines that the
@@ -69,4 +72,20 @@ func At(program, context, host string) *Engine {
 	}
 	e.Env = []string{"DOCKER_HOST=" + host, "DOCKER_CONTEXT="}
 	return e
+}
+
+// Now is the engine's clock, which it dates its objects by. Podman does not tell it;
+// its engine is on this machine as a rule.
+func (e *Engine) Now(ctx context.Context) (now time.Time, err error) {
+	if e.Podman() {
+		return time.Now(), nil
+	}
+	out, err := e.Output(ctx, nil, "info", "--format", "{{json .SystemTime}}")
+	if err == nil {
+		err = json.Unmarshal(out, &now)
+	}
+	if err == nil && now.IsZero() {
+		err = fmt.Errorf("%s info: %q; wanted the engine's time", e.program(), out)
+	}
+	return now, err
 }

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"bottle/pkg/docker"
+)
+
+// TestStarting: a run of another machine may be starting until a part of it has
+// run, or it has made nothing for longer than a start takes.
+func TestStarting(t *testing.T) {
+	now := time.Now()
+	made, ran := docker.Container{State: "created"}, docker.Container{State: "exited", Started: now.Add(-time.Minute)}
+	for what, c := range map[string]struct {
+		newest     time.Time
+		containers []docker.Container
+		starting   bool
+	}{
+		"its volumes":              {now.Add(-time.Second), nil, true},
+		"its containers":           {now.Add(-time.Minute), []docker.Container{made, made}, true},
+		"a workspace on its way":   {now.Add(-copyTimeout), []docker.Container{made}, true},
+		"made by a faster clock":   {now.Add(time.Minute), []docker.Container{made}, true},
+		"a part that has ended":    {now.Add(-time.Minute), []docker.Container{made, ran}, false},
+		"longer than a start":      {now.Add(-settled), []docker.Container{made}, false},
+		"volumes and nothing else": {now.Add(-24 * time.Hour), nil, false},
+	} {
+		why := (&remains{newest: c.newest, containers: c.containers}).starting(now)
+		if (why != "") != c.starting || c.starting && !strings.Contains(why, "gc' takes it in ") {
+			t.Errorf("%s: %q; wanted starting %v", what, why, c.starting)
+		}
+	}
+}
