@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"bottle/pkg/cli"
@@ -43,11 +42,14 @@ func logs(ctx context.Context, env *cli.Env) error {
 	if part != "" {
 		file = dir.Log(part)
 	}
-	if f, err := os.Open(file); err == nil && *where == "" {
-		defer f.Close()
-		return tail(ctx, env.Stdout, f, file, *follow && dir.Running(), dir.Running)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if *where == "" {
+		t := &tail{env: env, path: file, running: func() bool { return false }}
+		if *follow {
+			t.running = runs(dir)
+		}
+		if err := t.print(ctx); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return engineLogs(ctx, env, *where, slug, part, *follow)
 }
@@ -85,15 +87,47 @@ func engineLogs(ctx context.Context, env *cli.Env, where, slug, part string, fol
 	default:
 		cmd.Stdout, cmd.Stderr = io.Discard, env.Stdout // diagnostics
 	}
-	return cmd.Run()
+	if err := cmd.Run(); ctx.Err() == nil {
+		return err
+	}
+	return nil // the operator has seen enough
 }
 
-// tail copies f, and with follow what is written to path after it, also once
-// that is another file, until the bottle has ended.
-func tail(ctx context.Context, w io.Writer, f *os.File, path string, follow bool, running func() bool) error {
+// runs reports whether the bottle runs that runs now, and not a later one of its
+// name, whose logs begin anew.
+func runs(dir state.Dir) func() bool {
+	rec, err := dir.Load()
+	if err != nil || !dir.Running() {
+		return dir.Running
+	}
+	return rec.Launcher.Alive
+}
+
+// A tail prints a log, after its predecessor PATH.1 if there is one, and what is
+// written after it, also once PATH is another file, while its bottle runs.
+type tail struct {
+	env     *cli.Env
+	path    string
+	running func() bool
+	f       *os.File
+}
+
+func (t *tail) print(ctx context.Context) (err error) {
+	t.f, err = os.Open(t.path)
+	if _, moved := os.Lstat(t.path + ".1"); err != nil && moved == nil {
+		time.Sleep(10 * time.Millisecond) // it is being begun anew
+		t.f, err = os.Open(t.path)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { t.f.Close() }()
+	if err := t.predecessor(); err != nil {
+		return err
+	}
 	for {
-		last := !follow || !running()
-		if _, err := io.Copy(w, f); err != nil || last {
+		last := !t.running() // asked first: what is there by now is all
+		if err := t.copy(); err != nil || last {
 			return err
 		}
 		select {
@@ -101,31 +135,53 @@ func tail(ctx context.Context, w io.Writer, f *os.File, path string, follow bool
 			return nil
 		case <-time.After(100 * time.Millisecond):
 		}
-		if next, ok := replaced(f, path); ok {
-			_, err := io.Copy(w, f)
-			f.Close()
-			if f = next; err != nil {
-				return err
-			}
-			defer f.Close()
+	}
+}
+
+// predecessor prints PATH.1, unless that is the file itself by now.
+func (t *tail) predecessor() error {
+	old, err := os.Open(t.path + ".1")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	if sameFile(old, t.f) {
+		return nil
+	}
+	_, err = io.Copy(t.env.Stdout, old)
+	return err
+}
+
+// copy prints the rest of the file, and of the one that has taken its place.
+func (t *tail) copy() error {
+	next, err := os.Open(t.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // else it is between two files
+	}
+	// After that: who moves a file away writes no more to it.
+	if _, err := io.Copy(t.env.Stdout, t.f); err != nil || next == nil {
+		return err
+	}
+	if sameFile(next, t.f) {
+		return next.Close()
+	}
+	if old, err := os.Open(t.path + ".1"); err == nil {
+		if !sameFile(old, t.f) {
+			note(t.env, "lines are missing: the log was begun anew more than once since the last one")
 		}
+		old.Close()
 	}
+	t.f.Close()
+	t.f = next
+	_, err = io.Copy(t.env.Stdout, t.f)
+	return err
 }
 
-// replaced opens path when it is another file than f by now.
-func replaced(f *os.File, path string) (*os.File, bool) {
-	a, err1 := f.Stat()
-	b, err2 := os.Stat(path)
-	if err1 != nil || err2 != nil || inode(a) == inode(b) {
-		return nil, false
-	}
-	next, err := os.Open(path)
-	return next, err == nil
-}
-
-func inode(fi os.FileInfo) uint64 {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return st.Ino
-	}
-	return 0
+func sameFile(a, b *os.File) bool {
+	x, err1 := a.Stat()
+	y, err2 := b.Stat()
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }

@@ -199,12 +199,21 @@ func TestDockerExits(t *testing.T) {
 	if out := d.must("bottlerun", "ls", "-v"); !strings.Contains(out, d.name+"\tself-test\t-\t-\t-\t0\t-\tits result is with its launcher, on host ") {
 		t.Errorf("ls -v without the record: %s", out)
 	}
+	labelled := d.follow("logs", "-f", d.name)
 	d.env = d.env[:len(d.env)-1]
+	recorded, part := d.follow("logs", "-f", d.name), d.follow("logs", "-f", d.name, "superviser")
+	d.want(22, "", "bottlerun", "exec", d.name, "--", "curl", "-sf", "http://followed.test/")
+	for _, f := range []*follower{labelled, recorded} {
+		f.shows(`"host":"followed.test"`)
+	}
 	_ = mark
 	volume, _ := dockerCLI(t, "inspect", "--format", `{{range .Mounts}}{{if eq .Destination "/data"}}{{.Name}}{{end}}{{end}}`, d.object("agent"))
 	d.must("bottlerun", "stop", d.name)
 	if code := b.exit(); code != 143 {
 		t.Errorf("stopped: exit %d\n%s", code, b.notes.String())
+	}
+	for _, f := range []*follower{labelled, recorded, part} {
+		f.end()
 	}
 	d.want(1, "no bottle", "bottlerun", "stop", d.name)
 	if out, code := dockerCLI(t, "volume", "inspect", strings.TrimSpace(volume)); code != 1 || !strings.Contains(out, "o such volume") {
