@@ -89,7 +89,7 @@ type found struct {
 	profiles []string
 	notes    map[string]string // profile -> what its tool's configuration says
 	left     []string          // profiles whose hosts cannot be known, and why
-	remote   *remote
+	remotes  []*remote
 	from     *borrowed // another tool's settings; nil without -from
 	getenv   func(string) string
 }
@@ -101,7 +101,7 @@ func find(work string, getenv func(string) string) *found {
 		f.name = "bottle"
 	}
 	f.findProfiles(work)
-	f.remote = remoteOf(work, getenv)
+	f.findRemotes(work)
 	return f
 }
 
@@ -117,15 +117,10 @@ var signs = []struct {
 	{"rubygems", []string{"Gemfile"}},
 }
 
-// findProfiles looks for the signs in the project and one folder down.
+// findProfiles looks for the signs in the project and two folders down, where
+// those of several languages have them.
 func (f *found) findProfiles(work string) {
-	entries, _ := os.ReadDir(work)
-	dirs := []string{work}
-	for _, e := range entries {
-		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && e.Name() != "node_modules" && e.Name() != "vendor" {
-			dirs = append(dirs, filepath.Join(work, e.Name()))
-		}
-	}
+	dirs := below([]string{work}, work, 2)
 	for _, s := range signs {
 		has := slices.ContainsFunc(dirs, func(dir string) bool {
 			return slices.ContainsFunc(s.files, func(name string) bool {
@@ -140,6 +135,26 @@ func (f *found) findProfiles(work string) {
 			f.left = append(f.left, err.Error())
 		}
 	}
+}
+
+// maxDirs bounds how many folders are looked at.
+const maxDirs = 2000
+
+// below appends the folders of dir, and theirs, to the given depth. What tools fetch
+// or hide is not the project's.
+func below(dirs []string, dir string, depth int) []string {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		name := e.Name()
+		if !e.IsDir() || strings.HasPrefix(name, ".") || name == "node_modules" || name == "vendor" || len(dirs) == maxDirs {
+			continue
+		}
+		sub := filepath.Join(dir, name)
+		if dirs = append(dirs, sub); depth > 1 {
+			dirs = below(dirs, sub, depth-1)
+		}
+	}
+	return dirs
 }
 
 func (f *found) addProfile(name string) error {
@@ -172,8 +187,8 @@ func (f *found) print(env *cli.Env) error {
 	for _, p := range f.profiles {
 		line("profile", p+": "+f.notes[p])
 	}
-	if f.remote != nil {
-		line("git", f.remote.host+f.remote.path+f.remote.how())
+	for _, r := range f.remotes {
+		line("git", r.host+r.path+r.how())
 	}
 	if _, err := env.Stdout.Write([]byte(b.String())); err != nil {
 		return err

@@ -1,102 +1,176 @@
 package main
 
 import (
+	"cmp"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
+	"bottle/pkg/bottle"
 	"bottle/pkg/route"
 )
 
 // A remote is where the project's git repository is kept.
 type remote struct {
-	host   string
-	path   string // /OWNER/NAME, without .git
-	suffix string // .git, if the URL has it
-	port   string
-	ssh    string // the beginning of an ssh URL, up to the path; "" for https
+	host string
+	path string // /OWNER/NAME, without .git
+	port string // of https; "" for its own
+	// ssh are beginnings of ssh URLs, up to the path, that are asked over https
+	// instead: as the remote is spelled, and the spellings that others have of the
+	// same, as submodules may.
+	ssh []string
 }
 
 // how says what becomes of the URL.
 func (r *remote) how() string {
-	if r.ssh != "" {
+	if r.ssh != nil {
 		return " over https, instead of ssh"
 	}
 	return ""
 }
 
-// remoteOf asks git for the project's remote, origin before others. No answer,
-// or one that is no host's, is none.
-func remoteOf(work string, getenv func(string) string) *remote {
-	git, err := lookPath("git", getenv)
+// findRemotes asks git for the project's remotes, and takes origin before others.
+// One that no route can name is left out, and said.
+func (f *found) findRemotes(work string) {
+	git, err := lookPath("git", f.getenv)
 	if err != nil {
-		return nil
+		return
 	}
-	cmd := exec.Command(git, "-C", work, "config", "--no-includes", "--get-regexp", `^remote\..*\.url$`)
+	cmd := exec.Command(git, "-C", work, "config", "--no-includes", "--get-regexp", `^remote\..*\.(url|pushurl)$`)
 	cmd.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(work), "GIT_CONFIG_NOSYSTEM=1")
 	out, err := cmd.Output()
 	if err != nil {
-		return nil
+		return // no repository, or none with a remote
 	}
-	var first *remote
 	for line := range strings.Lines(string(out)) {
 		key, address, _ := strings.Cut(strings.TrimSpace(line), " ")
-		r := parseRemote(address)
-		if r != nil && (first == nil || key == "remote.origin.url") {
-			first = r
+		name := strings.TrimPrefix(key[:strings.LastIndexByte(key, '.')], "remote.")
+		r, why := parseRemote(address)
+		switch {
+		case why != "":
+			f.left = append(f.left, "git remote "+name+": "+why)
+		case name == "origin":
+			f.remotes = slices.Insert(f.remotes, 0, r)
+		default:
+			f.remotes = append(f.remotes, r)
 		}
 	}
-	return first
 }
 
-// parseRemote reads the forms of git-clone(1), "GIT URLS". A user and password in
-// it are dropped: they are not for a file.
-func parseRemote(s string) *remote {
-	r := &remote{}
-	var path string
+// parseRemote reads the forms of git-clone(1), "GIT URLS". A user and password of
+// https are dropped: they are not for a file.
+func parseRemote(s string) (r *remote, why string) {
+	r = &remote{}
+	var path, user string
 	if u, err := url.Parse(s); err == nil && u.Host != "" {
-		r.host, path, r.port = u.Hostname(), u.Path, u.Port()
-		switch u.Scheme {
-		case "https":
-		case "ssh", "git+ssh", "ssh+git":
-			r.port = "" // ssh's
-			r.ssh = strings.TrimSuffix(s, path) + "/"
+		r.host, path, user = u.Hostname(), u.EscapedPath(), u.User.Username()
+		_, secret := u.User.Password()
+		switch {
+		case u.Scheme == "https":
+			r.port = u.Port()
+		case secret:
+			return nil, "an ssh address with a password in it"
+		case u.Scheme == "ssh", u.Scheme == "git+ssh", u.Scheme == "ssh+git":
+			r.ssh = []string{strings.TrimSuffix(s, path) + "/"}
 		default:
-			return nil
+			return nil, u.Scheme + " is neither https nor ssh"
 		}
-	} else if before, after, ok := strings.Cut(s, ":"); ok && !strings.Contains(before, "/") && !strings.HasPrefix(after, "/") {
-		_, host, hasUser := strings.Cut(before, "@")
-		if !hasUser {
-			host = before
+	} else if before, after, ok := strings.Cut(s, ":"); ok && !strings.Contains(before, "/") {
+		user, r.host, ok = strings.Cut(before, "@")
+		if !ok {
+			user, r.host = "", before
 		}
-		r.host, path, r.ssh = host, after, before+":"
+		path = strings.TrimLeft(after, "/")
+		r.ssh = []string{strings.TrimSuffix(s, path)}
 	} else {
-		return nil
+		return nil, "a folder of this machine, which the bottle does not show"
 	}
 	host, err := route.CanonicalHost(r.host)
-	path = strings.Trim(path, "/")
+	path = strings.TrimSuffix(strings.Trim(path, "/"), ".git")
 	if err != nil || path == "" || !strings.Contains(host, ".") {
-		return nil // an alias of ssh's configuration has no dot
+		return nil, "no host that a route can name (an alias of ssh's configuration?)"
 	}
-	r.host = host
-	if p, ok := strings.CutSuffix(path, ".git"); ok {
-		path, r.suffix = p, ".git"
+	if r.ssh != nil && user != "" {
+		for _, other := range []string{user + "@" + r.host + ":", "ssh://" + user + "@" + r.host + "/"} {
+			if !slices.Contains(r.ssh, other) {
+				r.ssh = append(r.ssh, other)
+			}
+		}
 	}
-	r.path = "/" + path
-	return r
+	r.host, r.path = host, "/"+path
+	return r, ""
+}
+
+// instead are git's settings by which what begins as ssh is asked over https.
+func (f *found) instead() (vars []bottle.Var) {
+	set := map[string]bool{}
+	for _, r := range f.remotes {
+		for _, ssh := range r.ssh {
+			if set[ssh] {
+				continue
+			}
+			set[ssh] = true
+			n := strconv.Itoa(len(set) - 1)
+			vars = append(vars, bottle.Var{Name: "GIT_CONFIG_KEY_" + n, Value: "url.https://" + r.host + "/.insteadOf"},
+				bottle.Var{Name: "GIT_CONFIG_VALUE_" + n, Value: ssh})
+		}
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	return append([]bottle.Var{{Name: "GIT_CONFIG_COUNT", Value: strconv.Itoa(len(set))}}, vars...)
+}
+
+// writeGit writes a route for each host, with its repositories as paths.
+func (f *found) writeGit(t *text) {
+	var hosts []string
+	paths, ports := map[string][]string{}, map[string][]string{}
+	for _, r := range f.remotes {
+		if f.from.names(r.host) {
+			continue
+		}
+		if !slices.Contains(hosts, r.host) {
+			hosts = append(hosts, r.host)
+		}
+		if p := quoted(r.path); !slices.Contains(paths[r.host], p) {
+			paths[r.host] = append(paths[r.host], p, quoted(r.path+".git"))
+		}
+		if port := cmp.Or(r.port, "443"); !slices.Contains(ports[r.host], port) {
+			ports[r.host] = append(ports[r.host], port)
+		}
+	}
+	var given []string
+	for _, host := range hosts {
+		variable, user := credential(host, f.getenv)
+		t.line("    # git, for what this repository's remotes are. With a credential a push is possible too.")
+		t.line("    - host: %s", quoted(host))
+		t.line("      path_allowlist: [%s]", strings.Join(paths[host], ", "))
+		if !slices.Equal(ports[host], []string{"443"}) {
+			t.line("      ports: [%s]", strings.Join(ports[host], ", "))
+		}
+		off := ""
+		if f.getenv(variable) == "" || slices.Contains(given, variable) { // one host's is not another's
+			off = "# "
+		}
+		given = append(given, variable)
+		t.line("      %sauth_user: %s", off, user)
+		t.line("      %sauth: {scheme: Basic, token_ref: %s}", off, variable)
+	}
 }
 
 // credential is the operator's variable for the host, and the user that goes with
 // a token in Basic authentication.
-func (r *remote) credential(getenv func(string) string) (variable, user string) {
+func credential(host string, getenv func(string) string) (variable, user string) {
 	switch {
-	case r.host == "github.com" && getenv("GITHUB_TOKEN") == "" && getenv("GH_TOKEN") != "":
+	case host == "github.com" && getenv("GITHUB_TOKEN") == "" && getenv("GH_TOKEN") != "":
 		return "GH_TOKEN", "x-access-token"
-	case r.host == "github.com":
+	case host == "github.com":
 		return "GITHUB_TOKEN", "x-access-token"
-	case strings.Contains(r.host, "gitlab"):
+	case strings.Contains(host, "gitlab"):
 		return "GITLAB_TOKEN", "oauth2"
 	}
 	return "GIT_TOKEN", "x-access-token"

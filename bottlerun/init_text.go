@@ -93,19 +93,15 @@ func (f *found) writeBackend(t *text) {
 }
 
 func (f *found) writeEnv(t *text) {
-	vars := f.agentEnv()
-	if f.remote != nil && f.remote.ssh != "" {
-		base := "https://" + f.remote.host + "/"
-		vars = append(vars, bottle.Var{Name: "GIT_CONFIG_COUNT", Value: "1"},
-			bottle.Var{Name: "GIT_CONFIG_KEY_0", Value: "url." + base + ".insteadOf"}, bottle.Var{Name: "GIT_CONFIG_VALUE_0", Value: f.remote.ssh})
-	}
+	instead := f.instead()
+	vars := append(f.agentEnv(), instead...)
 	if len(vars) == 0 {
 		return
 	}
 	t.line("")
 	t.line("# The agent's variables. A credential is never among them: it sees a placeholder.")
-	if f.remote != nil && f.remote.ssh != "" {
-		t.line("# The remote %s... is asked over https: ssh has no way out, and its keys stay out.", comment(f.remote.ssh))
+	if instead != nil {
+		t.line("# A remote of ssh is asked over https: ssh has no way out, and its keys stay out.")
 	}
 	t.line("env:")
 	for _, v := range vars {
@@ -189,26 +185,6 @@ func (f *found) writeAPI(t *text) {
 		t.line("      auth_header: x-goog-api-key")
 		t.line("      auth: {token_ref: GEMINI_API_KEY}")
 	}
-}
-
-func (f *found) writeGit(t *text) {
-	r := f.remote
-	if r == nil || f.from.names(r.host) {
-		return
-	}
-	variable, user := r.credential(f.getenv)
-	t.line("    # git, for this repository alone. With a credential a push is possible too.")
-	t.line("    - host: %s", quoted(r.host))
-	t.line("      path_allowlist: [%s, %s]", quoted(r.path), quoted(r.path+".git"))
-	if r.port != "" {
-		t.line("      ports: [%s]", r.port)
-	}
-	off := ""
-	if f.getenv(variable) == "" {
-		off = "# "
-	}
-	t.line("      %sauth_user: %s", off, user)
-	t.line("      %sauth: {scheme: Basic, token_ref: %s}", off, variable)
 }
 
 // missing are variables that the manifest names and that are not set.

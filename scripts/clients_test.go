@@ -1,6 +1,8 @@
 package scripts
 
 import (
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -91,6 +93,41 @@ func TestPush(t *testing.T) {
 	}
 	if !pushed {
 		t.Errorf("nothing was pushed: %q\n%v", op.origin.requests(), r)
+	}
+}
+
+// TestSSHRemote: a project whose remote is one of ssh works as it is, by the
+// manifest that init writes; so do the other spelling and a submodule's.
+func TestSSHRemote(t *testing.T) {
+	op := asSelf(t)
+	git := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command("git", args...)
+		cmd.Dir, cmd.SysProcAttr = op.work, credential(op.uid)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %q: %v\n%s", args, err, out)
+		}
+	}
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip(err)
+	}
+	git("init", "-q")
+	git("remote", "add", "origin", "git@allowed.test:git/repo.git")
+	op.env = append(op.env, "GIT_TOKEN=token-of-git")
+	op.must("bottlerun", "init", "-dir", op.work)
+	op.manifest = filepath.Join(op.work, "bottle.yaml")
+	op.amend("upstream_ca: ../../origin-ca.pem\n  allow_private: [127.0.0.0/8]", "pipelock: off", "pipelock: {program: "+filepath.Join(op.home, "pipelock")+"}")
+	r := op.inside(`git fetch -q && git show FETCH_HEAD:file && git remote get-url origin && cd /tmp &&
+		git clone -q git@allowed.test:git/repo.git scp && git clone -q ssh://git@allowed.test/git/repo.git url && cat url/file &&
+		git ls-remote git@refused.test:git/repo.git`)
+	const file = "a file by way of the proxy\n"
+	if r.code == 0 || r.out != file+"https://allowed.test/git/repo.git\n"+file || !strings.Contains(r.errors, "ssh") {
+		t.Errorf("got %v", r)
+	}
+	for _, got := range op.origin.requests() {
+		if !strings.Contains(got, " allowed.test /git/repo.git/") || !strings.HasSuffix(got, " Basic eC1hY2Nlc3MtdG9rZW46dG9rZW4tb2YtZ2l0") {
+			t.Errorf("the origin got %s", got)
+		}
 	}
 }
 
