@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"strconv"
@@ -117,6 +118,10 @@ func build(ctl *wire, s *spec) error {
 // a system call on all threads, as that is not to be had in a program linked with
 // cgo (syscall.AllThreadsSyscall).
 func becomeReap(ctl *wire, s *spec) error {
+	// What the launcher gave to build with was inherited without close-on-exec.
+	if err := unix.CloseRange(controlFd, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("close_range: %w", err)
+	}
 	if err := dropCaps(); err != nil {
 		return err
 	}
