@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -34,7 +35,6 @@ func TestMain(m *testing.M) {
 // testAgents are what the tests run inside, by name.
 var testAgents = map[string]func(args []string) int{
 	"answer":    answer,
-	"attack":    attack,
 	"connect":   connect,
 	"dial":      dial,
 	"hunter":    hunter,
@@ -111,4 +111,27 @@ func run(t *testing.T, cfg Config) (code int, stdout, stderr string) {
 		t.Fatalf("%v; stderr: %s", err, errw.String())
 	}
 	return code, out.String(), errw.String()
+}
+
+func listing(t *testing.T, dir string) string {
+	t.Helper()
+	out, err := exec.Command("find", dir, "-printf", "%P %m %s\n").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+func mkdir(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
