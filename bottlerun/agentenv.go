@@ -22,13 +22,13 @@ const (
 
 // agentEnv is the agent's whole environment.
 func (p *plan) agentEnv(proxyURL string) ([]string, error) {
-	out := bottle.Outlet{ProxyURL: proxyURL, CAFile: sandbox.CAFile, CABundle: sandbox.BundleFile}
+	out := bottle.Outlet{ProxyURL: proxyURL, CAFile: sandbox.CAFile, CABundle: sandbox.BundleFile, Files: sandbox.RunDir}
 	env := []string{"HOME=" + sandbox.Home, "USER=" + p.user(), "LOGNAME=" + p.user(), "SHELL=/bin/sh",
 		"PATH=" + join(p.getenv("PATH"), "/usr/local/bin:/usr/bin:/bin", sandbox.BinDir)}
 	socket := sandbox.Supervise
 	if p.backend == backendEnv {
 		socket = p.dir.In(socketName)
-		out.CAFile, out.CABundle = p.dir.CACert(), p.dir.In(bundleName)
+		out.CAFile, out.CABundle, out.Files = p.dir.CACert(), p.dir.In(bundleName), string(p.dir)
 		env = []string{"HOME=" + p.getenv("HOME"), "USER=" + p.getenv("USER"), "LOGNAME=" + p.getenv("USER"),
 			"SHELL=" + p.getenv("SHELL"), "PATH=" + join(p.getenv("PATH"), "/usr/local/bin:/usr/bin:/bin", filepath.Dir(p.super))}
 	}

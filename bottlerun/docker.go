@@ -116,7 +116,8 @@ func (p *plan) bridged() bool { return p.network == networkBridge }
 
 // agentEnv is the agent's whole environment.
 func (d *dock) agentVariables() ([]string, error) {
-	out := bottle.Outlet{ProxyURL: d.proxyURL(), CAFile: sandbox.CAFile, CABundle: sandbox.BundleFile}
+	out := bottle.Outlet{ProxyURL: d.proxyURL(), CAFile: sandbox.CAFile, CABundle: sandbox.BundleFile, Files: sandbox.RunDir,
+		NodeOptions: d.agent.variable("NODE_OPTIONS")}
 	env := []string{"PATH=" + d.agent.path(), "SHELL=/bin/sh", "BOTTLE_SUPERVISE=" + sandbox.Supervise}
 	if d.user.home == sandbox.Home {
 		env = append(env, "HOME="+sandbox.Home)

@@ -177,12 +177,20 @@ func environ(cmd *exec.Cmd) []string {
 
 // path is the image's PATH with the bottle's programs behind it.
 func (i agentImage) path() string {
-	for _, e := range i.env {
-		if v, ok := strings.CutPrefix(e, "PATH="); ok {
-			return v + ":" + sandbox.BinDir
-		}
+	if v := i.variable("PATH"); v != "" {
+		return v + ":" + sandbox.BinDir
 	}
 	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:" + sandbox.BinDir
+}
+
+// variable is one that the image sets, or "".
+func (i agentImage) variable(name string) string {
+	for _, e := range i.env {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			return v
+		}
+	}
+	return ""
 }
 
 // An agentUser is who the agent is in its container: never root.

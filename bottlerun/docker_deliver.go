@@ -78,6 +78,13 @@ func (d *dock) deliverSuper() error {
 		entries = append(entries, partFile(dockerfileName, 0o444, d.dockerfile))
 	}
 	files := []docker.Entry{partFile("ca.pem", 0o644, d.ca), partFile("bundle.pem", 0o644, d.pem), partFile("mcp.json", 0o644, []byte(mcpConfig))}
+	more, err := bottle.Files(d.manifest, d.pem)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(more)) {
+		files = append(files, partFile(name, 0o644, more[name]))
+	}
 	if d.engine.Podman() { // which fills a volume from the image at the start, and only while it is empty
 		programs, err := agentProgramFiles()
 		if err != nil {

@@ -21,6 +21,9 @@ func doctor(ctx context.Context, env *cli.Env) error {
 		return err
 	}
 	d.name = fs.Arg(0)
+	if d.fixes && d.asJSON {
+		return cli.Misused("-fix shows a change of text, and -json objects; wanted one of them")
+	}
 	if d.ofBottle() {
 		return d.tryClients(ctx, env)
 	}
@@ -39,7 +42,7 @@ func doctor(ctx context.Context, env *cli.Env) error {
 // A diagnosis is the command line of doctor.
 type diagnosis struct {
 	options
-	asJSON, verbose bool
+	asJSON, verbose, fixes bool
 }
 
 func (d *diagnosis) flags(fs *flag.FlagSet) {
@@ -50,11 +53,12 @@ func (d *diagnosis) flags(fs *flag.FlagSet) {
 	fs.Var((*list)(&d.readOnly), "ro", "")
 	fs.BoolVar(&d.asJSON, "json", false, "")
 	fs.BoolVar(&d.verbose, "v", false, "")
+	fs.BoolVar(&d.fixes, "fix", false, "")
 }
 
 // ofBottle tells the clients of a bottle from the machine.
 func (d *diagnosis) ofBottle() bool {
-	return d.name != "" || d.backend != "" || d.manifest != "" || d.network != "" || d.verbose || d.readOnly != nil
+	return d.name != "" || d.backend != "" || d.manifest != "" || d.network != "" || d.verbose || d.fixes || d.readOnly != nil
 }
 
 // The states of a finding.

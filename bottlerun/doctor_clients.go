@@ -33,11 +33,19 @@ func (d *diagnosis) tryClients(ctx context.Context, env *cli.Env) error {
 	if err := start(ctx, &inner, p); err != nil {
 		return notTheAgents(err)
 	}
-	t := &table{plan: p, sights: p.probe}
+	t := &table{has: p.manifest.Clients, sights: p.probe}
 	if err := t.read(out.b.Bytes(), p.dir.AccessLog()); err != nil {
 		return err
 	}
-	return t.print(env, d)
+	if err := t.print(env, d); err != nil {
+		return err
+	}
+	if d.fixes {
+		if err := d.fix(env, p, t.needs()); err != nil {
+			return err
+		}
+	}
+	return t.verdict(d.fixes)
 }
 
 // notTheAgents: the exit code of a start is the agent's, and here there is none.
@@ -71,6 +79,9 @@ func (d *diagnosis) plan(env *cli.Env) (p *plan, done func(), err error) {
 		if err := step(d.options); err != nil {
 			return nil, nil, err
 		}
+	}
+	if d.fixes && p.text == nil {
+		return nil, nil, cli.Refusedf("-fix: there is no manifest to write to\nhint: bottlerun init, or -f FILE")
 	}
 	dir, err := os.MkdirTemp("", "bottle-doctor-")
 	if err != nil {

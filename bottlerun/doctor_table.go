@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 
 // A table is what became of the clients.
 type table struct {
-	plan   *plan
+	has    []string // the manifest's clients
 	sights *probe
 	rows   []outcome
 }
@@ -36,6 +37,7 @@ type outcome struct {
 	Stream    string `json:"sse"`
 	Said      string `json:"said,omitempty"` // what it printed of a failure
 	Hint      string `json:"hint,omitempty"`
+	Needs     string `json:"needs,omitempty"` // of the manifest's clients
 }
 
 const (
@@ -125,7 +127,7 @@ func (t *table) row(c clients.Client, r clients.Report, code *string) outcome {
 		if c.HTTP2 {
 			w.HTTP2 = yesIf(t.sights.has(c.Name, canary.Request, func(s canary.Sight) bool { return s.HTTP2 }))
 		}
-		if c.Socket {
+		if c.Socket && !r.NoSocket {
 			w.Socket = yesIf(r.Socket && t.sights.has(c.Name, canary.Socket, nil))
 		}
 		if c.Stream {
@@ -134,6 +136,9 @@ func (t *table) row(c clients.Client, r clients.Report, code *string) outcome {
 		return w
 	}
 	w.Said = r.Said
+	if c.Needs != "" && !slices.Contains(t.has, c.Needs) {
+		w.Needs = c.Needs
+	}
 	w.Hint = hintFor(w)
 	return w
 }
@@ -146,6 +151,9 @@ func hintFor(w outcome) string {
 	said := ""
 	if w.Said != "" {
 		said = "; it says: " + w.Said
+	}
+	if w.Needs != "" {
+		said += "; 'clients: [" + w.Needs + "]' in the manifest helps, and doctor -fix writes it"
 	}
 	switch {
 	case w.Authority == no:
@@ -174,13 +182,9 @@ func (t *table) awaitStreams(reports map[string]clients.Report) {
 // others.
 func (t *table) print(env *cli.Env, d *diagnosis) error {
 	var b, hints strings.Builder
-	failed := 0
 	for _, w := range t.rows {
 		if w.Version == absent && !d.verbose {
 			continue
-		}
-		if w.failed() {
-			failed++
 		}
 		if d.asJSON {
 			if err := json.NewEncoder(&b).Encode(w); err != nil {
@@ -193,8 +197,29 @@ func (t *table) print(env *cli.Env, d *diagnosis) error {
 			fmt.Fprintf(&hints, "hint: %s: %s\n", w.Client, escape.Text(w.Hint, 0))
 		}
 	}
-	if _, err := fmt.Fprint(env.Stdout, b.String(), hints.String()); err != nil {
-		return err
+	_, err := fmt.Fprint(env.Stdout, b.String(), hints.String())
+	return err
+}
+
+// needs are the clients that the manifest should name.
+func (t *table) needs() (list []string) {
+	for _, w := range t.rows {
+		if w.Needs != "" && !slices.Contains(list, w.Needs) {
+			list = append(list, w.Needs)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// verdict is the answer: no, unless all clients came through, or will by what was
+// written.
+func (t *table) verdict(written bool) error {
+	failed := 0
+	for _, w := range t.rows {
+		if w.failed() && !(written && w.Needs != "") {
+			failed++
+		}
 	}
 	if failed > 0 {
 		return cli.Refusedf("%d of the clients in the bottle do not come through", failed)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,7 +42,16 @@ func TestTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	err := tab.print(&cli.Env{Stdout: &out}, &diagnosis{})
+	if err := tab.print(&cli.Env{Stdout: &out}, &diagnosis{}); err != nil {
+		t.Fatal(err)
+	}
+	if needs := tab.needs(); !slices.Equal(needs, []string{"node"}) {
+		t.Errorf("needs %q", needs)
+	}
+	if err := tab.verdict(true); err == nil || !strings.HasPrefix(err.Error(), "2 of ") {
+		t.Errorf("%v", err)
+	}
+	err := tab.verdict(false)
 	if err == nil || err.Error() != "3 of the clients in the bottle do not come through" {
 		t.Errorf("%v", err)
 	}

@@ -87,6 +87,7 @@ type found struct {
 	image    string // of the docker backend; "" for the local one
 	agent    *agentFound
 	profiles []string
+	clients  []string          // those that need more than variables
 	notes    map[string]string // profile -> what its tool's configuration says
 	left     []string          // profiles whose hosts cannot be known, and why
 	remotes  []*remote
@@ -121,14 +122,9 @@ var signs = []struct {
 // those of several languages have them.
 func (f *found) findProfiles(work string) {
 	dirs := below([]string{work}, work, 2)
+	f.findClients(dirs, hasAny(dirs, signs[0].files))
 	for _, s := range signs {
-		has := slices.ContainsFunc(dirs, func(dir string) bool {
-			return slices.ContainsFunc(s.files, func(name string) bool {
-				_, err := os.Lstat(filepath.Join(dir, name))
-				return err == nil
-			})
-		})
-		if !has {
+		if !hasAny(dirs, s.files) {
 			continue
 		}
 		if err := f.addProfile(s.profile); err != nil {
@@ -155,6 +151,16 @@ func below(dirs []string, dir string, depth int) []string {
 		}
 	}
 	return dirs
+}
+
+// hasAny reports whether one of the folders has one of the files.
+func hasAny(dirs, files []string) bool {
+	return slices.ContainsFunc(dirs, func(dir string) bool {
+		return slices.ContainsFunc(files, func(name string) bool {
+			_, err := os.Lstat(filepath.Join(dir, name))
+			return err == nil
+		})
+	})
 }
 
 func (f *found) addProfile(name string) error {
@@ -189,6 +195,9 @@ func (f *found) print(env *cli.Env) error {
 	}
 	for _, r := range f.remotes {
 		line("git", r.host+r.path+r.how())
+	}
+	for _, c := range f.clients {
+		line("client", c)
 	}
 	if _, err := env.Stdout.Write([]byte(b.String())); err != nil {
 		return err

@@ -43,6 +43,7 @@ func (f *found) manifest() []byte {
 	t.line("# read it, change it, keep it with the project. Start: bottlerun run")
 	t.line("name: %s", f.name)
 	f.writeAgent(t)
+	f.writeClients(t)
 	f.writeEnv(t)
 	f.writeEgress(t)
 	f.writeRoutes(t)
@@ -90,6 +91,14 @@ func (f *found) writeBackend(t *text) {
 	}
 	t.line("# Containers instead, of an image with %s in it: 'bottlerun init -image NAME' writes", f.agent.name)
 	t.line("# backend: docker and image: NAME, and no read_only, as it shows files of this machine.")
+}
+
+func (f *found) writeClients(t *text) {
+	if len(f.clients) > 0 {
+		t.line("")
+		t.line("# What needs more than variables to ask the proxy: bottlerun doctor tells.")
+		t.line("clients: [%s]", strings.Join(f.clients, ", "))
+	}
 }
 
 func (f *found) writeEnv(t *text) {

@@ -100,9 +100,17 @@ func (j *localJail) explain(err error) error {
 func (j *localJail) config() (sandbox.Config, error) {
 	p := j.plan
 	agentEnv, err := p.agentEnv(j.proxyURL())
+	if err != nil {
+		return sandbox.Config{}, err
+	}
+	files, err := bottle.Files(p.manifest, j.pem)
+	if err != nil {
+		return sandbox.Config{}, err
+	}
+	files["ca.pem"], files["mcp.json"] = j.ca, []byte(mcpConfig)
 	cfg := sandbox.Config{
 		Name: p.name, Args: p.command, Env: agentEnv, Workspace: j.work, ReadOnly: p.readOnly, Bundle: j.pem,
-		Files:    map[string][]byte{"ca.pem": j.ca, "mcp.json": []byte(mcpConfig)},
+		Files:    files,
 		Home:     bottle.Home(p.manifest, bottle.Inside{Workspace: p.work, Superviser: superviser}),
 		Programs: p.insidePrograms(),
 		Listen:   []sandbox.Listen{{Name: "proxy", Network: "tcp", Address: sandbox.ProxyAddr}, {Name: "super", Network: "unix", Address: sandbox.Supervise}},
@@ -113,7 +121,7 @@ func (j *localJail) config() (sandbox.Config, error) {
 	cfg.Stdout, cfg.Stderr = j.watch.writer(out), j.watch.writer(diag)
 	cfg.Stdin, _ = j.env.Stdin.(*os.File)
 	cfg.Terminal = p.back.terminal(j.env)
-	return cfg, err
+	return cfg, nil
 }
 
 // insidePrograms are those of the bottle's own that its agent has.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"bottle/pkg/atomicfile"
+	"bottle/pkg/bottle"
 	"bottle/pkg/cli"
 	"bottle/pkg/sandbox"
 )
@@ -39,8 +40,15 @@ func (j *envJail) built() error { return nil }
 func (j *envJail) open() error {
 	j.ctx, j.cancel = context.WithTimeout(context.Background(), healthTimeout)
 	note(j.env, "WARNING: -backend env is NO sandbox. The agent can read your files and reach any host; only programs that honour the proxy variables use egress-proxy")
-	if err := atomicfile.Write(j.plan.dir.In(bundleName), j.pem, 0o600); err != nil {
+	files, err := bottle.Files(j.plan.manifest, j.pem)
+	if err != nil {
 		return err
+	}
+	files[bundleName] = j.pem
+	for name, data := range files {
+		if err := atomicfile.Write(j.plan.dir.In(name), data, 0o600); err != nil {
+			return err
+		}
 	}
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -58,7 +58,7 @@ func TestDoctorOfBottle(t *testing.T) {
 	op.env = append(op.env, "NOT_SET=now")
 	b := op.start("web")
 	op.env = []string{"PATH=" + tools}
-	r := op.run("bottlerun", "doctor", "-f", op.manifest)
+	r := op.run("bottlerun", "doctor", "-v", "-f", op.manifest)
 	if out, code := b.sh("echo still here"); code != 0 || out != "still here\n" {
 		t.Errorf("the bottle of that name: exit %d %q", code, out)
 	}
@@ -118,4 +118,50 @@ func TestDoctorInDocker(t *testing.T) {
 	if out, _ := dockerCLI(t, "ps", "-a", "--quiet", "--filter", "name=bottle-"+d.name+"-doctor-"); out != "" {
 		t.Errorf("left on the engine: %s", out)
 	}
+}
+
+// TestDoctorFixes: what the manifest lacks for Java and for a Node that asks no
+// proxy is written, once, and then they come through.
+func TestDoctorFixes(t *testing.T) {
+	op := asSelf(t)
+	tools := filepath.Join(op.home, "tools")
+	want := map[string]string{}
+	for name, needs := range map[string]string{"java": "java", "node": "node-fetch"} {
+		if _, err := os.Stat("/usr/bin/" + name); err == nil {
+			want[name] = needs
+			op.write(filepath.Join(tools, name), "#!/bin/sh\nexec /usr/bin/"+name+` "$@"`+"\n", 0o755)
+		}
+	}
+	if len(want) == 0 {
+		t.Skip("neither java nor node is in /usr/bin")
+	}
+	manifest := "# The manifest.\nname: web\nworkspace: " + op.work + " # here\nread_only: [" + tools + "]\n"
+	op.write(op.manifest, manifest, 0o640)
+	op.env = []string{"PATH=" + tools}
+	r := op.run("bottlerun", "doctor", "-f", op.manifest, "-fix")
+	text, err := os.ReadFile(op.manifest)
+	must(t, err)
+	if string(text) == manifest && r.code == 0 {
+		t.Skipf("all come through as it is: %v", r)
+	}
+	fi, err := os.Stat(op.manifest)
+	must(t, err)
+	if r.code != 0 || !strings.HasPrefix(string(text), manifest+"clients:\n  - \"") || fi.Mode().Perm() != 0o640 || !strings.Contains(r.out, "\n+ clients:\n") {
+		t.Errorf("-fix: %v\n%s", r, text)
+	}
+	after := op.run("bottlerun", "doctor", "-f", op.manifest, "-fix")
+	rows := clientRows(t, after.out)
+	for _, name := range want {
+		if !strings.HasPrefix(rows[name], "yes yes") {
+			t.Errorf("%s: %q\n%v", name, rows[name], after)
+		}
+	}
+	if again, err := os.ReadFile(op.manifest); err != nil || string(again) != string(text) || after.code != 0 {
+		t.Errorf("a second time: %v\n%v\n%s", err, after, again)
+	}
+	must(t, os.Remove(op.manifest)) // ./bottle.yaml
+	if r := op.run("bottlerun", "doctor", "-fix", "web"); r.code != 1 || !strings.Contains(r.errors, "there is no manifest") {
+		t.Errorf("without a manifest: %v", r)
+	}
+	op.want(2, "-fix shows a change", "bottlerun", "doctor", "-fix", "-json", "web")
 }

@@ -54,6 +54,9 @@ type Outlet struct {
 	ProxyURL string // http://HOST:PORT of the egress-proxy
 	CAFile   string // the bottle's authority alone, PEM; "" sets no variable
 	CABundle string // the system's roots and the authority, PEM; "" sets no variable
+	Files    string // the folder of what Files returns
+	// NodeOptions are those that the agent has without the manifest.
+	NodeOptions string
 }
 
 // Env is the agent's environment as far as the manifest decides it, as
@@ -70,16 +73,21 @@ func Env(m *Manifest, o Outlet) ([]string, error) {
 	env = set(env, o.CABundle, bundleVars)
 	env = set(env, o.CAFile, caVars)
 	env = set(env, "1", switches)
-	env = set(env, java, []string{javaOptions})
+	env = set(env, java+m.javaTrust(o.Files), []string{javaOptions})
+	node := o.NodeOptions
 	if m.HasRole(route.RoleClaudeCodeOAuth) {
 		env = set(env, Placeholder, []string{oauthToken})
 		env = set(env, "1", quiet)
 		env = set(env, "0", []string{mcpWaits})
 	}
 	for _, v := range m.Env {
+		if v.Name == nodeOptions {
+			node = v.Value
+			continue
+		}
 		env = append(env, v.Name+"="+v.Value)
 	}
-	return env, nil
+	return set(env, m.nodeRequire(o.Files, node), []string{nodeOptions}), nil
 }
 
 // set appends each name with value; an empty value appends nothing.

@@ -40,7 +40,9 @@ type Manifest struct {
 	// Profiles are names of pkg/profile whose routes the bottle gets as well.
 	Profiles []string
 	// ReadOnly are host files or folders that the agent is shown besides.
-	ReadOnly    []string
+	ReadOnly []string
+	// Clients are those that need more than variables; see Clients and Files.
+	Clients     []string
 	EgressProxy EgressProxy
 	Pipelock    Pipelock
 	Protect     Protect
@@ -138,7 +140,7 @@ type reader struct {
 // read has one line per key. agent comes after command, from which it is derived
 // when absent; env last, since it is checked against the routes.
 func (m *reader) read(root *yaml.Node) {
-	top, ok := m.Mapping(root, "the manifest", "name", "agent", "command", "workspace", "read_only", "env", "backend", "image", "dockerfile",
+	top, ok := m.Mapping(root, "the manifest", "name", "agent", "command", "workspace", "read_only", "clients", "env", "backend", "image", "dockerfile",
 		"egress", "egress_proxy", "pipelock", "protect", "docker", "limits")
 	if !ok {
 		return
@@ -149,6 +151,7 @@ func (m *reader) read(root *yaml.Node) {
 	m.field(top, "agent", m.readAgent)
 	m.field(top, "workspace", m.path(&m.Workspace, "workspace"))
 	m.field(top, "read_only", m.readReadOnly)
+	m.field(top, "clients", m.readClients)
 	m.field(top, "backend", m.readBackend)
 	m.field(top, "image", m.text(&m.Image, "image"))
 	m.field(top, "dockerfile", m.path(&m.Dockerfile, "dockerfile"))

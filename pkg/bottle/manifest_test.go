@@ -80,6 +80,7 @@ func TestEveryField(t *testing.T) {
 	want := &Manifest{
 		Name: "web-1", Agent: "claude", agentNamed: true, Command: []string{"claude", "-p", "fix the tests"}, Workspace: ".",
 		Env:        []Var{{"LANG", "C.UTF-8"}, {"IS_SANDBOX", "1"}},
+		Clients:    []string{"java", "node"},
 		Backend:    "docker",
 		Dockerfile: "images/Dockerfile",
 		Allowlist:  []string{"pypi.org", "*.pythonhosted.org", "xn--bcher-kva.example"},

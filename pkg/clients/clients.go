@@ -19,6 +19,9 @@ type Client struct {
 	// What it does, if the canary lets it: HTTP/2 by its own choice, a WebSocket,
 	// an event stream.
 	HTTP2, Socket, Stream bool
+	// Needs is of the manifest's clients (bottle.Clients): what it may need besides
+	// variables.
+	Needs string
 
 	weight int               // those that take longest begin
 	files  map[string]string // in its folder
@@ -38,6 +41,9 @@ const (
 
 // None is what a try says of a library or function that is not there.
 const None = "not there"
+
+// noSocket is what it prints where WebSockets are not.
+const noSocket = "websocket not there"
 
 // List is all that are known, in the order of a table.
 func List() []Client {
@@ -125,14 +131,14 @@ func python(name, code string) Client {
 }
 
 func node(name, code string, socket bool) Client {
-	return Client{Name: name, Programs: []string{"node", "nodejs"}, Version: []string{"--version"}, Stream: true, Socket: socket,
+	return Client{Name: name, Needs: "node", Programs: []string{"node", "nodejs"}, Version: []string{"--version"}, Stream: true, Socket: socket,
 		tries: [][]string{{"-e", code, "https://{host}"}}}
 }
 
 // java is compiled as it is started, which takes a JDK. Without one keytool, which
 // comes with every Java, fetches a list of revoked certificates as a library would.
 func java() Client {
-	return Client{Name: "java", Programs: []string{"java"}, Version: []string{"-version"}, HTTP2: true, Socket: true, Stream: true, weight: 3,
+	return Client{Name: "java", Needs: "java", Programs: []string{"java"}, Version: []string{"-version"}, HTTP2: true, Socket: true, Stream: true, weight: 3,
 		files:   map[string]string{"Try.java": javaHTTP},
 		tries:   [][]string{{"-XX:+IgnoreUnrecognizedVMOptions", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "{dir}/Try.java", "https://{host}"}},
 		lacking: "jdk.compiler", other: []string{"keytool", "-printcrl", "-file", "https://{host}" + canary.GetPath}}

@@ -27,7 +27,7 @@ if (!globalThis.fetch) { console.error("` + None + `"); process.exit(1); }
   const r = await fetch(base + "` + canary.StreamPath + `");
   const { value } = await r.body.getReader().read();
   console.log(Buffer.from(value).toString());
-  if (!globalThis.WebSocket) process.exit();
+  if (!globalThis.WebSocket) { console.log("` + noSocket + `"); process.exit(); }
   const s = new WebSocket(base.replace("https", "wss") + "` + canary.SocketPath + `");
   s.onmessage = e => console.log(e.data);
   s.onerror = s.onclose = () => process.exit();

@@ -22,13 +22,14 @@ import (
 
 // A Report is what became of one client.
 type Report struct {
-	Client  string `json:"client"`
-	Program string `json:"program,omitempty"` // its path; "" when it is not in PATH
-	Version string `json:"version,omitempty"`
-	Socket  bool   `json:"socket,omitempty"` // it has printed what a WebSocket sent
-	Stream  bool   `json:"stream,omitempty"` // and the first event of a stream
-	None    bool   `json:"none,omitempty"`   // the program is there, and has not what is tried
-	Said    string `json:"said,omitempty"`   // the last line, where a try failed
+	Client   string `json:"client"`
+	Program  string `json:"program,omitempty"` // its path; "" when it is not in PATH
+	Version  string `json:"version,omitempty"`
+	Socket   bool   `json:"socket,omitempty"`    // it has printed what a WebSocket sent
+	NoSocket bool   `json:"no_socket,omitempty"` // it has none
+	Stream   bool   `json:"stream,omitempty"`    // and the first event of a stream
+	None     bool   `json:"none,omitempty"`      // the program is there, and has not what is tried
+	Said     string `json:"said,omitempty"`      // the last line, where a try failed
 }
 
 // Limit is how long one try may take.
@@ -88,6 +89,7 @@ func (c Client) try(ctx context.Context, path, dir string) Report {
 			}
 		}
 		r.Socket = r.Socket || strings.Contains(got.out, canary.SocketMark)
+		r.NoSocket = r.NoSocket || strings.Contains(got.out, noSocket)
 		r.Stream = r.Stream || strings.Contains(got.out, canary.StreamMark)
 		if got.err != nil && r.Said == "" {
 			r.Said = lastLine(got.said, got.err)
