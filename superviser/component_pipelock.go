@@ -60,7 +60,8 @@ func pipelockRisks(host string, t *route.Table, same bool) []risk.Risk {
 	}
 	r := covering(t, host)
 	if r == nil {
-		return []risk.Risk{{Level: risk.High, Text: "no route: egress-proxy refuses " + host + ", and pipelock would let it through once a route does not"}}
+		no := risk.Risk{Level: risk.High, Text: "no route: egress-proxy refuses " + host + ", and pipelock would let it through once a route does not"}
+		return append([]risk.Risk{no}, risk.Name(host, t)...)
 	}
 	level := risk.Medium
 	if strings.HasPrefix(host, "*.") {

@@ -58,6 +58,7 @@ func Of(c Case) []Risk {
 	}
 	if was == nil {
 		l.newHost(c, is)
+		l = append(l, Name(is.Host, c.Now)...)
 	} else {
 		l.known(c, was, is)
 	}
