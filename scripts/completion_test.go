@@ -40,6 +40,9 @@ func TestCompletion(t *testing.T) {
 		{"routesctl apply -wa", []string{"-was"}, "-bottle"},
 		{"pipemirror apply -re", []string{"-replace"}, "-n"},
 		{"bottlerun ru", []string{"run"}, "stop"},
+		{"bottlerun exec w", []string{"web", "worker"}, "-context"},
+		{"bottlerun logs -f w", []string{"web", "worker"}, "-f"},
+		{"bottlerun ls -", []string{"-v", "-json"}, "web"},
 		{"egress-proxy -upstream", []string{"-upstream", "-upstream-ca"}, "-routes"},
 	}
 	for shell, ask := range asks {

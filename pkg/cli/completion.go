@@ -26,6 +26,7 @@ func completion(env *Env, usage string, verbs []Verb) error {
 type completed struct {
 	name, what string
 	flags      []completedFlag
+	bottle     bool // its operand is a bottle
 }
 
 type completedFlag struct {
@@ -39,7 +40,8 @@ func completedOf(prog, usage string, verbs []Verb) []completed {
 		if strings.HasPrefix(v.Name, "_") {
 			continue
 		}
-		c := completed{name: v.Name, flags: flagsIn(section(usage, prog, v.Name))}
+		text := section(usage, prog, v.Name)
+		c := completed{name: v.Name, flags: flagsIn(text), bottle: namesBottle(text)}
 		if m := regexp.MustCompile(`(?m)^  ` + regexp.QuoteMeta(v.Name) + `  +(\S.*)$`).FindStringSubmatch(usage); v.Name != "" && m != nil {
 			c.what = m[1]
 		}
@@ -79,6 +81,19 @@ func flagsIn(text string) []completedFlag {
 	return append(list, completedFlag{name: "-h"})
 }
 
+// namesBottle tells by the "usage:" line whether there is an operand NAME, which
+// is a bottle's in every program; what follows a flag is the flag's.
+func namesBottle(text string) bool {
+	line, _, _ := strings.Cut(text, "\n")
+	words := strings.Fields(line)
+	for i, w := range words {
+		if strings.Trim(w, "[]") == "NAME" && !strings.HasPrefix(strings.TrimLeft(words[i-1], "[("), "-") {
+			return true
+		}
+	}
+	return false
+}
+
 func (c completed) words() string {
 	if c.name == "completion" {
 		return "bash zsh fish"
@@ -109,8 +124,9 @@ const bottlesGlob = `"${BOTTLE_DIR:-${XDG_STATE_HOME:-$HOME/.local/state}/bottle
 
 func bashScript(b *strings.Builder, prog string, list []completed) {
 	fmt.Fprintf(b, "# Completion of %s for bash: source it, or put it into\n# ~/.local/share/bash-completion/completions/%s\n", prog, prog)
-	fmt.Fprintf(b, "%s() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words= dir\n\tCOMPREPLY=()\n", shellName(prog))
-	fmt.Fprintf(b, "\tif [[ $prev == -bottle ]]; then\n\t\tfor dir in %s/*/; do\n\t\t\t[[ -d $dir ]] && dir=${dir%%/} && words+=\" ${dir##*/}\"\n\t\tdone\n", bottlesGlob)
+	fmt.Fprintf(b, "%s_bottles() {\n\tlocal dir\n\tfor dir in %s/*/; do\n\t\t[[ -d $dir ]] && dir=${dir%%/} && words+=\" ${dir##*/}\"\n\tdone\n}\n", shellName(prog), bottlesGlob)
+	fmt.Fprintf(b, "%s() {\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=\n\tCOMPREPLY=()\n", shellName(prog))
+	fmt.Fprintf(b, "\tif [[ $prev == -bottle ]]; then\n\t\t%s_bottles\n", shellName(prog))
 	if verbWords(list) != "" {
 		fmt.Fprintf(b, "\telif ((COMP_CWORD == 1)); then\n\t\twords=%q\n", verbWords(list))
 	}
@@ -120,7 +136,11 @@ func bashScript(b *strings.Builder, prog string, list []completed) {
 			fmt.Fprintf(b, "\t\tcompletion) words=%q ;;\n", c.words())
 			continue
 		}
-		fmt.Fprintf(b, "\t\t%s) [[ $cur == -* ]] && words=%q ;;\n", or(c.name, "*"), c.words())
+		operand := ""
+		if c.bottle {
+			operand = " || " + shellName(prog) + "_bottles"
+		}
+		fmt.Fprintf(b, "\t\t%s) [[ $cur == -* ]] && words=%q%s ;;\n", or(c.name, "*"), c.words(), operand)
 	}
 	fmt.Fprintf(b, "\t\tesac\n\tfi\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -o default -F %s %s\n", shellName(prog), prog)
 }
@@ -137,7 +157,11 @@ func zshScript(b *strings.Builder, prog string, list []completed) {
 			fmt.Fprintf(b, "\t\tcompletion) list=(%s) ;;\n", c.words())
 			continue
 		}
-		fmt.Fprintf(b, "\t\t%s) [[ $PREFIX == -* ]] && list=(%s) ;;\n", or(c.name, "*"), c.words())
+		operand := ""
+		if c.bottle {
+			operand = fmt.Sprintf(" || list=(%s/*(N/:t))", bottlesGlob)
+		}
+		fmt.Fprintf(b, "\t\t%s) [[ $PREFIX == -* ]] && list=(%s)%s ;;\n", or(c.name, "*"), c.words(), operand)
 	}
 	fmt.Fprintf(b, "\t\tesac\n\tfi\n\tif (($#list)); then\n\t\tcompadd -- $list\n\telse\n\t\t_files\n\tfi\n}\n")
 	fmt.Fprintf(b, "if [[ $zsh_eval_context[-1] == loadautofunc ]]; then\n\t%s \"$@\"\nelse\n\tcompdef %s %s\nfi\n", shellName(prog), shellName(prog), prog)
@@ -154,6 +178,9 @@ func fishScript(b *strings.Builder, prog string, list []completed) {
 		}
 		if c.name == "completion" {
 			fmt.Fprintf(b, "complete -c %s%s -f -a '%s'\n", prog, when, c.words())
+		}
+		if c.bottle {
+			fmt.Fprintf(b, "complete -c %s%s -f -a '(_%s_bottles)'\n", prog, when, shellName(prog))
 		}
 		for _, f := range c.flags {
 			fmt.Fprintf(b, "complete -c %s%s -o %s", prog, when, f.name[1:])
