@@ -35,8 +35,10 @@ type jail interface {
 // processes of the launcher.
 type place interface {
 	jail
-	// Open finds out what can be refused, and begins to make the place.
+	// Open finds out what can be refused.
 	open() error
+	// Begin begins to make the place, with the authority's certificate and the bundle.
+	begin(ca, pem []byte) error
 	// Built waits until it is made, with the listeners. The agent does not run yet.
 	built() error
 	// Proxy and super are the sockets for egress-proxy and superviser, once built.
@@ -52,8 +54,6 @@ type localJail struct {
 	plan  *plan
 	env   *cli.Env
 	watch *watch
-	ca    []byte // the authority's certificate, PEM
-	pem   []byte // the bundle
 	work  *sandbox.Workspace
 	sb    *sandbox.Sandbox
 	free  bool // it was let go, and not waited for yet
@@ -70,7 +70,11 @@ func (j *localJail) open() error {
 		note(j.env, "%s", n)
 	}
 	noteMasks(j.env, work)
-	cfg, err := j.config()
+	return nil
+}
+
+func (j *localJail) begin(ca, pem []byte) error {
+	cfg, err := j.config(ca, pem)
 	if err != nil {
 		return err
 	}
@@ -97,19 +101,19 @@ func (j *localJail) explain(err error) error {
 	return cli.Exit(sandbox.CannotStart, err)
 }
 
-func (j *localJail) config() (sandbox.Config, error) {
+func (j *localJail) config(ca, pem []byte) (sandbox.Config, error) {
 	p := j.plan
 	agentEnv, err := p.agentEnv(j.proxyURL())
 	if err != nil {
 		return sandbox.Config{}, err
 	}
-	files, err := bottle.Files(p.manifest, j.pem)
+	files, err := bottle.Files(p.manifest, pem)
 	if err != nil {
 		return sandbox.Config{}, err
 	}
-	files["ca.pem"], files["mcp.json"] = j.ca, []byte(mcpConfig)
+	files["ca.pem"], files["mcp.json"] = ca, []byte(mcpConfig)
 	cfg := sandbox.Config{
-		Name: p.name, Args: p.command, Env: agentEnv, Workspace: j.work, ReadOnly: p.readOnly, Bundle: j.pem,
+		Name: p.name, Args: p.command, Env: agentEnv, Workspace: j.work, ReadOnly: p.readOnly, Bundle: pem,
 		Files:    files,
 		Home:     bottle.Home(p.manifest, bottle.Inside{Workspace: p.work, Superviser: superviser}),
 		Programs: p.insidePrograms(),

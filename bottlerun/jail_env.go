@@ -25,7 +25,6 @@ import (
 type envJail struct {
 	plan    *plan
 	env     *cli.Env
-	pem     []byte
 	listens [2]*os.File // proxy, superviser
 	url     string
 	ctx     context.Context // of letGo
@@ -40,11 +39,15 @@ func (j *envJail) built() error { return nil }
 func (j *envJail) open() error {
 	j.ctx, j.cancel = context.WithTimeout(context.Background(), healthTimeout)
 	note(j.env, "WARNING: -backend env is NO sandbox. The agent can read your files and reach any host; only programs that honour the proxy variables use egress-proxy")
-	files, err := bottle.Files(j.plan.manifest, j.pem)
+	return nil
+}
+
+func (j *envJail) begin(_, pem []byte) error {
+	files, err := bottle.Files(j.plan.manifest, pem)
 	if err != nil {
 		return err
 	}
-	files[bundleName] = j.pem
+	files[bundleName] = pem
 	for name, data := range files {
 		if err := atomicfile.Write(j.plan.dir.In(name), data, 0o600); err != nil {
 			return err

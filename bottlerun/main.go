@@ -1,10 +1,5 @@
 // Bottlerun starts and stops a bottle: a sandbox for a coding agent whose only
 // way out is egress-proxy. See README.md.
-//
-// It computes little: reading what the container grants it of the processors, which
-// Go does at each start, takes longer than it could save.
-//
-//go:debug containermaxprocs=0
 package main
 
 import (

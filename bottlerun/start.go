@@ -33,8 +33,9 @@ type running struct {
 	// runID and runEngine are of the docker backend, for the record.
 	runID     string
 	runEngine *state.Engine
-	ca, key   []byte // the authority's
-	pem       []byte // the bundle
+	authority chan error // ca, key and pem are there
+	ca, key   []byte     // the authority's
+	pem       []byte     // the bundle
 	watch     *watch
 	// pipelockAddr is where the bottle's pipelock listens.
 	pipelockAddr string
@@ -97,8 +98,8 @@ func (r *running) steps() []func() error {
 	}
 	// The jail is built, by its own first process, while the parts get ready; what
 	// they are to serve reaches them then.
-	return []func() error{r.clean, r.openRecord, r.makeAuthority, r.openJail, r.writeState, r.startPipelock, r.startProxy, r.startSuperviser,
-		r.awaitJail, r.lend, r.fillRecord, r.letGo}
+	return []func() error{r.beginAuthority, r.clean, r.openRecord, r.openJail, r.awaitAuthority, r.beginJail,
+		r.writeState, r.startPipelock, r.startProxy, r.startSuperviser, r.awaitJail, r.lend, r.fillRecord, r.letGo}
 }
 
 // whoRuns names the holder of a name that is taken.
@@ -133,7 +134,16 @@ func (r *running) clean() error {
 	return cleanStale(r.env, r.dir, rec)
 }
 
-// makeAuthority makes the bottle's authority, a new one for each run.
+// beginAuthority has the bottle's authority made, a new one for each run, while the
+// workspace is looked at.
+func (r *running) beginAuthority() error {
+	r.authority = make(chan error, 1)
+	go func() { r.authority <- r.makeAuthority() }()
+	return nil
+}
+
+func (r *running) awaitAuthority() error { return <-r.authority }
+
 func (r *running) makeAuthority() (err error) {
 	if r.ca, r.key, err = ca.New("bottle "+r.name, time.Now()); err != nil {
 		return err
@@ -175,13 +185,15 @@ func (r *running) writeState() error {
 
 func (r *running) openJail() error {
 	r.noteLimits()
-	r.place = &localJail{plan: r.plan, env: r.env, watch: r.watch, ca: r.ca, pem: r.pem}
+	r.place = &localJail{plan: r.plan, env: r.env, watch: r.watch}
 	if r.backend == backendEnv {
-		r.place = &envJail{plan: r.plan, env: r.env, pem: r.pem}
+		r.place = &envJail{plan: r.plan, env: r.env}
 	}
 	r.jail = r.place
 	return r.place.open()
 }
+
+func (r *running) beginJail() error { return r.place.begin(r.ca, r.pem) }
 
 func (r *running) awaitJail() error { return r.place.built() }
 

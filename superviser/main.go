@@ -1,10 +1,5 @@
 // Superviser stands between agent and operator: the agent proposes through MCP
 // tools, the operator decides. See README.md.
-//
-// It computes little: reading what the container grants it of the processors, which
-// Go does at each start, takes longer than it could save.
-//
-//go:debug containermaxprocs=0
 package main
 
 import (

@@ -2,6 +2,7 @@ package beneath
 
 import (
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,6 +25,10 @@ func Open(dir int, rel string, flags int) (int, error) {
 // Lstat is lstat(2) of rel below dir; only its last part may be a link.
 func Lstat(dir int, rel string) (unix.Stat_t, error) {
 	var st unix.Stat_t
+	if !strings.Contains(rel, "/") { // nothing on the way
+		err := unix.Fstatat(dir, rel, &st, unix.AT_SYMLINK_NOFOLLOW)
+		return st, err
+	}
 	parent, err := Open(dir, filepath.Dir(rel), unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return st, err

@@ -156,11 +156,11 @@ func (w *Workspace) coverPath(rel string, make bool, pol Policy) error {
 
 // placeholder makes the missing rel and covers it.
 func (w *Workspace) placeholder(rel string) error {
-	parent, err := beneath.Open(int(w.dir.Fd()), filepath.Dir(rel), unix.O_RDONLY|unix.O_DIRECTORY)
+	parent, done, err := parentOf(int(w.dir.Fd()), rel)
 	if err != nil {
 		return fmt.Errorf("workspace %s: %s: %w", w.Path, rel, err)
 	}
-	defer unix.Close(parent)
+	defer done()
 	err = makePlaceholder(parent, filepath.Base(rel))
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS) {
 		if !w.owner.Root {
@@ -174,12 +174,26 @@ func (w *Workspace) placeholder(rel string) error {
 	return nil
 }
 
+// parentOf is the folder that rel, below dir, is in, open until done.
+func parentOf(dir int, rel string) (parent int, done func(), err error) {
+	if !strings.Contains(rel, "/") {
+		return dir, func() {}, nil
+	}
+	parent, err = beneath.Open(dir, filepath.Dir(rel), unix.O_RDONLY|unix.O_DIRECTORY)
+	return parent, func() { unix.Close(parent) }, err
+}
+
 func makePlaceholder(parent int, name string) error {
-	if _, err := beneath.Lstat(parent, bareHead); name == commondir && err == nil {
-		return makeCommondir(parent)
+	if name == commondir {
+		if _, err := beneath.Lstat(parent, bareHead); err == nil {
+			return makeCommondir(parent)
+		}
 	}
 	if err := unix.Mkdirat(parent, name, placeholderMode); err != nil {
 		return err
+	}
+	if st, err := beneath.Lstat(parent, name); err == nil && st.Mode == unix.S_IFDIR|placeholderMode {
+		return nil
 	}
 	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -220,11 +234,11 @@ func removePlaceholder(dir int, rel string) {
 	if err != nil || !isPlaceholder(st) {
 		return
 	}
-	parent, err := beneath.Open(dir, filepath.Dir(rel), unix.O_RDONLY|unix.O_DIRECTORY)
+	parent, done, err := parentOf(dir, rel)
 	if err != nil {
 		return
 	}
-	defer unix.Close(parent)
+	defer done()
 	flags := unix.AT_REMOVEDIR // rmdir(2) takes only what is empty
 	if st.Mode&unix.S_IFMT == unix.S_IFREG {
 		flags = 0
