@@ -26,7 +26,7 @@ func findings(t *testing.T, out string) map[string]string {
 // TestDoctorOfMachine: where sandboxes work it says so, as root and as a user.
 func TestDoctorOfMachine(t *testing.T) {
 	asEach(t, func(t *testing.T, op *operator) {
-		op.env = append(op.env, "BOTTLE_DOCKER=/nonexistent")
+		op.env = append(op.env, "BOTTLE_DOCKER="+filepath.Join(op.home, "no-docker"))
 		r := op.run("bottlerun", "doctor")
 		states := findings(t, r.out)
 		for thing, want := range map[string]string{"backend local": "ok", "programs": "ok", "state": "ok", "backend docker": "lacks", "seccomp": "ok"} {
