@@ -124,6 +124,9 @@ func (t *table) row(c clients.Client, r clients.Report, code *string) outcome {
 		}
 	}
 	if w.Authority == yes {
+		if r.Plain {
+			return w
+		}
 		if c.HTTP2 {
 			w.HTTP2 = yesIf(t.sights.has(c.Name, canary.Request, func(s canary.Sight) bool { return s.HTTP2 }))
 		}

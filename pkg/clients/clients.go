@@ -27,8 +27,8 @@ type Client struct {
 	files  map[string]string // in its folder
 	env    []string
 	tries  [][]string // arguments; each is run once
-	// other is what to run in the place of tries when that has said lacking.
-	lacking string
+	// other is what to run in the place of tries when that has said one of lacking.
+	lacking []string
 	other   []string // the program, and arguments
 }
 
@@ -141,7 +141,7 @@ func java() Client {
 	return Client{Name: "java", Needs: "java", Programs: []string{"java"}, Version: []string{"-version"}, HTTP2: true, Socket: true, Stream: true, weight: 3,
 		files:   map[string]string{"Try.java": javaHTTP},
 		tries:   [][]string{{"-XX:+IgnoreUnrecognizedVMOptions", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "{dir}/Try.java", "https://{host}"}},
-		lacking: "jdk.compiler", other: []string{"keytool", "-printcrl", "-file", "https://{host}" + canary.GetPath}}
+		lacking: []string{"jdk.compiler", "find or load main class"}, other: []string{"keytool", "-printcrl", "-file", "https://{host}" + canary.GetPath}}
 }
 
 // fill puts host and folder into a text.

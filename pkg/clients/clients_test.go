@@ -117,7 +117,7 @@ func TestWords(t *testing.T) {
 			t.Errorf("%q: %q", said, got)
 		}
 	}
-	for said, want := range map[string]string{"a\nError: x\n  at y\n": "Error: x", "a\nb\n": "b", "": "cause", strings.Repeat("x", 1000): strings.Repeat("x", maxSaid)} {
+	for said, want := range map[string]string{"a\nError: x\n  at y\n": "Error: x", "a\nb\n": "b", "x\nPicked up JAVA_TOOL_OPTIONS: -Da=error": "x", "Picked up x": "cause", "": "cause", strings.Repeat("x", 1000): strings.Repeat("x", maxSaid)} {
 		if got := lastLine(said, errors.New("cause")); got != want {
 			t.Errorf("%q: %q", said, got)
 		}

@@ -27,6 +27,7 @@ type Report struct {
 	Version  string `json:"version,omitempty"`
 	Socket   bool   `json:"socket,omitempty"`    // it has printed what a WebSocket sent
 	NoSocket bool   `json:"no_socket,omitempty"` // it has none
+	Plain    bool   `json:"plain,omitempty"`     // another program was tried in its place, which makes requests alone
 	Stream   bool   `json:"stream,omitempty"`    // and the first event of a stream
 	None     bool   `json:"none,omitempty"`      // the program is there, and has not what is tried
 	Said     string `json:"said,omitempty"`      // the last line, where a try failed
@@ -82,21 +83,25 @@ func (c Client) try(ctx context.Context, path, dir string) Report {
 	r.Version = versionIn(c.run(ctx, dir, r.Program, c.Version))
 	for _, args := range c.tries {
 		got := c.run(ctx, dir, r.Program, args)
-		if c.lacking != "" && strings.Contains(got.said, c.lacking) {
+		if c.lacks(got) {
 			if p := lookPath(path, c.other[0]); p != "" {
-				got = c.run(ctx, dir, p, c.other[1:])
-				c.Socket, c.Stream, c.HTTP2 = false, false, false
+				got, r.Plain = c.run(ctx, dir, p, c.other[1:]), true
 			}
 		}
 		r.Socket = r.Socket || strings.Contains(got.out, canary.SocketMark)
 		r.NoSocket = r.NoSocket || strings.Contains(got.out, noSocket)
 		r.Stream = r.Stream || strings.Contains(got.out, canary.StreamMark)
 		if got.err != nil && r.Said == "" {
-			r.Said = lastLine(got.said, got.err)
+			r.Said = lastLine(got.out+"\n"+got.said, got.err)
 			r.None = r.Said == None
 		}
 	}
 	return r
+}
+
+// lacks reports whether the client has said that it cannot be tried so.
+func (c Client) lacks(got ran) bool {
+	return slices.ContainsFunc(c.lacking, func(words string) bool { return got.err != nil && strings.Contains(got.said, words) })
 }
 
 // prepare makes the client's folder.
@@ -201,8 +206,11 @@ func versionIn(r ran) string {
 // lastLine is the last line that speaks of a failure, else the last that is not
 // empty, else the error.
 func lastLine(said string, err error) string {
-	lines := strings.Split(strings.TrimSpace(said), "\n")
-	last := lines[len(lines)-1]
+	lines := slices.DeleteFunc(strings.Split(strings.TrimSpace(said), "\n"), func(l string) bool { return strings.HasPrefix(l, "Picked up ") })
+	last := ""
+	if len(lines) > 0 {
+		last = lines[len(lines)-1]
+	}
 	for i := len(lines) - 1; i >= 0; i-- {
 		if faulty.MatchString(lines[i]) {
 			last = lines[i]
