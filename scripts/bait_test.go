@@ -24,7 +24,7 @@ import (
 // what the agent is told, testdata/hostile.
 type bait struct {
 	TCP, UDP, Abstract, Sockets, Files, Secrets, Protected, Only []string
-	Key, Pids                                                    int
+	Key, Pids, Beside                                            int
 	Local, Copied, Empty                                         bool
 
 	op      *operator
@@ -152,6 +152,12 @@ type attempt struct{ verdict, row, what, how string }
 // launcher has inherited descriptors and a session keyring, and prints to a file.
 func (b *bait) besiege(args ...string) ([]attempt, result) {
 	b.op.t.Helper()
+	return b.storm(append([]string{"run", "-f", b.op.manifest}, args...)...)
+}
+
+// storm is besiege by another verb of bottlerun.
+func (b *bait) storm(args ...string) ([]attempt, result) {
+	b.op.t.Helper()
 	program := filepath.Join(b.op.work, "hostile")
 	if _, err := os.Stat(program); err != nil {
 		must(b.op.t, copyProgram(hostileProgram(b.op.t), program))
@@ -160,7 +166,7 @@ func (b *bait) besiege(args ...string) ([]attempt, result) {
 	must(b.op.t, err)
 	defer out.Close()
 	var errs strings.Builder
-	cmd := b.op.command(b.op.t.Context(), "bottlerun", append(append([]string{"run", "-f", b.op.manifest}, args...), "--", "./hostile")...)
+	cmd := b.op.command(b.op.t.Context(), "bottlerun", append(args, "--", "./hostile")...)
 	cmd.Stdout, cmd.Stderr = out, &errs
 	cmd.ExtraFiles = make([]*os.File, 252-3)
 	cmd.ExtraFiles[77-3], cmd.ExtraFiles[251-3] = out, b.fd

@@ -53,6 +53,24 @@ func TestHostile(t *testing.T) {
 	})
 }
 
+// TestHostileSecond: a second command gets as far as the agent, which is nowhere;
+// and the agent goes on beside it.
+func TestHostileSecond(t *testing.T) {
+	asEach(t, func(t *testing.T, op *operator) {
+		b := newBait(t, op)
+		b.Local, b.Beside = true, 2 // the agent, and the second command's parent
+		b.project()
+		b.route()
+		b.Protected = b.covered(t)
+		agent := op.start("siege")
+		list, r := b.storm("exec", "siege")
+		b.held(t, list, r)
+		if out, code := agent.sh("echo goes on"); out != "goes on\n" || code != 0 {
+			t.Errorf("the agent answers %q", out)
+		}
+	})
+}
+
 // project makes the workspace one that has some of the protected paths.
 func (b *bait) project() {
 	for name, text := range map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/config": "[core]\n\thooksPath = ci/hooks\n", ".git/hooks/own": "mine\n",

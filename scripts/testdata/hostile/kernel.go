@@ -200,7 +200,7 @@ func (h *hostile) processOne() {
 			n++
 		}
 	}
-	h.holds("processes of the host's", n <= 2, n)
+	h.holds("processes of the host's", n <= 2+h.Beside, n)
 }
 
 // landlockScopes: the agent is in a domain that bounds its signals, where the

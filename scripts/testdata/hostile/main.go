@@ -37,6 +37,7 @@ type world struct {
 	Copied    bool     // the workspace, so that what is planted there is held back
 	Empty     bool     // the network: addresses that nobody answers on may be tried
 	Pids      int      // the bottle's limit
+	Beside    int      // processes that the bottle has besides process 1 and this
 	Only      []string // rows; for a run outside of a bottle
 }
 
