@@ -38,6 +38,42 @@ func (b *bottle) proposed(arguments string) (id, mark string) {
 	return id, mark
 }
 
+// proposedBy is proposed with another tool.
+func (b *bottle) proposedBy(tool, arguments string) (mark string) {
+	b.t.Helper()
+	return b.send(strings.NewReplacer("egress-proxy-block", tool, "ARGUMENTS", arguments).Replace(propose))
+}
+
+// reviews opens the operator's screen.
+func (op *operator) reviews(bottle string) *termtest.Session {
+	op.t.Helper()
+	return termtest.Start(op.t, op.command(op.t.Context(), "superviser", "review", "-bottle", bottle), 80, 24)
+}
+
+// approves approves what is on the screen, as it asks for it: not at once, and when
+// all was seen.
+func approves(s *termtest.Session, subject, bottle string) {
+	s.Type("a")
+	typed := time.Now()
+	s.Until(func(c termtest.Screen) bool {
+		text := c.String()
+		early, more := strings.Contains(text, "this has only now come"), strings.Contains(text, "there is more to see") || strings.Contains(text, "what is shown is new")
+		if (early || more) && time.Since(typed) > time.Second {
+			s.Type(map[bool]string{true: " a", false: "a"}[more])
+			typed = time.Now()
+		}
+		return strings.Contains(text, "done: approve "+subject+" in "+bottle)
+	}, "the approval of "+subject)
+}
+
+func quits(t *testing.T, s *termtest.Session) {
+	t.Helper()
+	s.Type("q")
+	if code := s.End(); code != 0 {
+		t.Errorf("review: exit %d", code)
+	}
+}
+
 // TestApprove: the chain of filters, the verb and the screen do the same: the agent's
 // proposal is installed with its credential, and then the agent hears of it.
 func TestApprove(t *testing.T) {
@@ -48,20 +84,10 @@ func TestApprove(t *testing.T) {
 			op.must("superviser", "approve", "-bottle", bottle, id)
 		},
 		"screen": func(op *operator, bottle, id string) {
-			s := termtest.Start(op.t, op.command(op.t.Context(), "superviser", "review", "-bottle", bottle), 80, 24)
+			s := op.reviews(bottle)
 			s.Wait(id, "credential: the value of YOUR variable E2E_TOKEN", "!  credential.test: credential added")
-			typed := time.Time{}
-			s.Until(func(c termtest.Screen) bool {
-				if text := c.String(); !strings.Contains(text, "approve credential.test in "+bottle) && time.Since(typed) > time.Second {
-					s.Type("a") // the first one may come too soon after the proposal
-					typed = time.Now()
-				}
-				return strings.Contains(c.String(), "done: approve credential.test in "+bottle)
-			}, "the approval")
-			s.Type("q")
-			if code := s.End(); code != 0 {
-				op.t.Errorf("review: exit %d", code)
-			}
+			approves(s, "credential.test", bottle)
+			quits(op.t, s)
 		},
 	}
 	asEach(t, func(t *testing.T, op *operator) {
