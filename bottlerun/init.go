@@ -89,7 +89,8 @@ type found struct {
 	profiles []string
 	clients  []string          // those that need more than variables
 	notes    map[string]string // profile -> what its tool's configuration says
-	left     []string          // profiles whose hosts cannot be known, and why
+	mirrors  []bottle.Var      // of those tools, as they are not told in the bottle
+	left     []string          // what there is no place for, and why
 	remotes  []*remote
 	from     *borrowed // another tool's settings; nil without -from
 	getenv   func(string) string
@@ -174,6 +175,16 @@ func (f *found) addProfile(name string) error {
 		hosts = append(hosts, r.Host+strings.Join(r.PathAllowlist, " "))
 	}
 	f.notes[name] = strings.Join(hosts, ", ")
+	vars, secret, err := profile.Variables(name)
+	if err != nil {
+		return err
+	}
+	for _, v := range vars {
+		f.mirrors = append(f.mirrors, bottle.Var(v))
+	}
+	for _, v := range secret {
+		f.left = append(f.left, "profile "+name+": the address that "+v+" stands for has a password in it, which is not for a file; give its host a route with auth, and "+v+" in env without the password")
+	}
 	return nil
 }
 

@@ -103,12 +103,15 @@ func (f *found) writeClients(t *text) {
 
 func (f *found) writeEnv(t *text) {
 	instead := f.instead()
-	vars := append(f.agentEnv(), instead...)
+	vars := slices.Concat(f.agentEnv(), f.mirrors, instead)
 	if len(vars) == 0 {
 		return
 	}
 	t.line("")
 	t.line("# The agent's variables. A credential is never among them: it sees a placeholder.")
+	if f.mirrors != nil {
+		t.line("# Mirrors that you have configured, as your home is not shown.")
+	}
 	if instead != nil {
 		t.line("# A remote of ssh is asked over https: ssh has no way out, and its keys stay out.")
 	}

@@ -49,7 +49,7 @@ func TestDefaultPassthrough(t *testing.T) {
 // configuration names it, unless the manifest has a list.
 func TestPassthroughOfTools(t *testing.T) {
 	bin := t.TempDir()
-	script := "#!/bin/sh\necho https://mirror.example.org/npm/\n"
+	script := "#!/bin/sh\necho '{\"registry\":\"https://mirror.example.org/npm/\"}'\n"
 	if err := os.WriteFile(filepath.Join(bin, "npm"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -34,12 +34,13 @@ func Names() []string {
 // Known tells whether there is a profile of that name.
 func Known(name string) bool { return slices.Contains(Names(), name) }
 
-// FromTools tells a profile whose hosts come from a tool's configuration.
-func FromTools(name string) bool { return tools[name] != nil }
+// FromTools tells a profile whose hosts come from a tool's configuration: always, or
+// as pypi where there is one.
+func FromTools(name string) bool { return tools[name] != nil || name == "pypi" }
 
-// Text is the profile as a table with its comments. Of npm, go and debian the
-// hosts are read from those tools' own configuration on this machine; the error
-// then says what could not be read.
+// Text is the profile as a table with its comments. Of npm, go and debian, and of
+// pypi where pip has an index of its own, the hosts are read from those tools' own
+// configuration on this machine; the error then says what could not be read.
 func Text(name string) ([]byte, error) {
 	if read := tools[name]; read != nil {
 		return toolText(name, read)
@@ -47,6 +48,9 @@ func Text(name string) ([]byte, error) {
 	data, err := tables.ReadFile(path.Join("tables", name+".yaml"))
 	if err != nil {
 		return nil, Unknown(name)
+	}
+	if name == "pypi" {
+		return pypiText(data)
 	}
 	return data, nil
 }

@@ -51,18 +51,21 @@ func TestTools(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
 	for name, script := range map[string]string{
-		"npm":     `[ "$PWD" = / ] && [ "$*" = "config get registry" ] && echo https://mirror.example.org:8443/repository/npm/`,
+		"npm":     `[ "$PWD" = / ] && [ "$*" = "config list --json" ] && echo '{"json": true, "registry": "https://mirror.example.org:8443/repository/npm/", "@me:registry": "https://scope.example.org/", "x-registry": "https://no.example.org", "cache-max": 3}'`,
 		"go":      `[ "$PWD" = / ] && printf 'https://goproxy.example.org|https://b.example.org/mods,direct\nsums.example.org+key\n'`,
-		"apt-get": `echo http://deb.example.org/debian/; echo http://deb.example.org/debian-security/; echo file:/srv/local; echo https://deb.example.org/debian/`,
+		"apt-get": `[ "$*" = "update --print-uris" ] && printf "'%s/InRelease' x 0 \\n" http://deb.example.org/debian/dists/a http://deb.example.org/debian-security/dists/a/b file:/srv/local/dists/a https://deb.example.org/debian/dists/a http://flat.example.org:3142/x/. mirror+file:` + dir + `/mirrors/dists/a`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if err := os.WriteFile(filepath.Join(dir, "mirrors"), []byte("# ours\nhttps://m.example.org/debian\tpriority:1\n\nfile:/srv/x\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for name, want := range map[string]string{
-		"npm":    "mirror.example.org [/repository/npm] [8443]",
+		"npm":    "scope.example.org [] []; mirror.example.org [/repository/npm] [8443]",
 		"go":     "goproxy.example.org [] []; b.example.org [/mods] []; sums.example.org [] []",
-		"debian": "deb.example.org [/debian /debian-security] []",
+		"debian": "deb.example.org [/debian /debian-security] []; flat.example.org [/x] [3142]; m.example.org [/debian] []",
 	} {
 		routes, err := Routes(name)
 		if err != nil {
@@ -86,7 +89,7 @@ func TestTools(t *testing.T) {
 func TestAll(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
-	os.WriteFile(filepath.Join(dir, "npm"), []byte("#!/bin/sh\necho https://mirror.example.org/npm/\n"), 0o755)
+	os.WriteFile(filepath.Join(dir, "npm"), []byte("#!/bin/sh\necho '{\"registry\":\"https://mirror.example.org/npm/\"}'\n"), 0o755)
 	os.WriteFile(filepath.Join(dir, "go"), []byte("#!/bin/sh\nprintf 'https://mirror.example.org:8443/go\\noff\\n'\n"), 0o755)
 	routes, err := All([]string{"npm", "go", "openai"})
 	if err != nil || len(routes) != 2 {
@@ -106,8 +109,58 @@ func TestToolsMissing(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	os.WriteFile(filepath.Join(dir, "npm"), []byte("#!/bin/sh\necho undefined\n"), 0o755)
-	if r, err := Routes("npm"); err == nil {
-		t.Errorf("got %v for a registry that is no address; want an error", r)
+	for _, answer := range []string{"undefined", "{}", `{"registry":"nowhere"}`, `{"registry":"https://u:a-password@%/"}`} {
+		os.WriteFile(filepath.Join(dir, "npm"), []byte("#!/bin/sh\necho '"+answer+"'\n"), 0o755)
+		if r, err := Routes("npm"); err == nil || strings.Contains(err.Error(), "a-password") {
+			t.Errorf("got %v, %v for %s; want an error", r, err, answer)
+		}
+	}
+	os.WriteFile(filepath.Join(dir, "apt-get"), []byte("#!/bin/sh\necho \"'mirror+http://m.example.org/list/dists/a/InRelease' x 0\"\n"), 0o755)
+	if r, err := Routes("debian"); err == nil || !strings.Contains(err.Error(), "wanted mirror+file") {
+		t.Errorf("got %v, %v for a list that is fetched; want an error", r, err)
+	}
+}
+
+// TestPip: an index of the operator's takes the place of the public one, a further
+// one is beside it.
+func TestPip(t *testing.T) {
+	for _, c := range []struct{ conf, index, want string }{
+		{"", "", "pypi.org files.pythonhosted.org"},
+		{"[global]\nindex-url = https://pypi.example.org/root/simple/\n[list]\nindex-url = https://no.example.org\n", "", "pypi.example.org[/root]"},
+		{"[global]\nindex-url = https://pypi.example.org/simple\n[install]\nindex_url: https://other.example.org:8443/simple\n", "", "other.example.org"},
+		{"[global]\nextra-index-url =\n  https://a.example.org/simple\n  # not this\n  https://u:p@b.example.org/x\n", "", "pypi.org files.pythonhosted.org a.example.org b.example.org[/x]"},
+		{"[global]\nindex-url = https://pypi.example.org/simple\nextra-index-url = https://pypi.org/simple\n", "", "pypi.org files.pythonhosted.org pypi.example.org"},
+		{"[global]\nindex-url = https://pypi.example.org/simple\n", "https://pypi.org/simple", "pypi.org files.pythonhosted.org"},
+	} {
+		home := t.TempDir()
+		for name, value := range map[string]string{"HOME": home, "XDG_CONFIG_HOME": home, "PIP_INDEX_URL": c.index, "PIP_EXTRA_INDEX_URL": "", "PIP_CONFIG_FILE": ""} {
+			t.Setenv(name, value)
+		}
+		if err := os.Mkdir(filepath.Join(home, "pip"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(home, "pip/pip.conf"), []byte(c.conf), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		routes, err := Routes("pypi")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var got []string
+		for _, r := range routes {
+			text := r.Host
+			if len(r.PathAllowlist) > 0 && !strings.HasPrefix(r.Host, "pypi.org") && !strings.HasPrefix(r.Host, "files.") {
+				text += fmt.Sprint(r.PathAllowlist)
+			}
+			got = append(got, text)
+		}
+		if s := strings.Join(got, " "); s != c.want {
+			t.Errorf("%q: got %s; want %s", c.conf, s, c.want)
+		}
+	}
+	t.Setenv("PIP_INDEX_URL", "https://u:a-password@%/simple")
+	if r, err := Routes("pypi"); err == nil || strings.Contains(err.Error(), "a-password") {
+		t.Errorf("got %v, %v; want an error", r, err)
 	}
 }

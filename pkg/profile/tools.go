@@ -3,9 +3,12 @@ package profile
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -23,16 +26,30 @@ type tool func() (addresses []string, source string, err error)
 
 var tools = map[string]tool{"npm": npm, "go": goProxies, "debian": aptSources}
 
-// npm reads the registry. Packages are GETs; publishing is a PUT, and "npm audit",
-// a POST, is left out: npm install goes on without.
+// npm reads the registry, and those of scopes. Packages are GETs; publishing is a
+// PUT, and "npm audit", a POST, is left out: npm install goes on without.
 func npm() ([]string, string, error) {
-	out, err := ask("npm", "config", "get", "registry")
-	return strings.Fields(out), "npm config get registry", err
+	const source = "npm config list --json"
+	out, err := ask(nil, "npm", "config", "list", "--json")
+	if err != nil {
+		return nil, source, err
+	}
+	var config map[string]any
+	if err := json.Unmarshal([]byte(out), &config); err != nil {
+		return nil, source, errors.New(source + ": its answer is no JSON")
+	}
+	var addresses []string
+	for _, key := range slices.Sorted(maps.Keys(config)) {
+		if s, ok := config[key].(string); ok && (key == "registry" || strings.HasPrefix(key, "@") && strings.HasSuffix(key, ":registry")) {
+			addresses = append(addresses, s)
+		}
+	}
+	return addresses, source, nil
 }
 
 // goProxies reads the module proxies and the checksum database.
 func goProxies() ([]string, string, error) {
-	out, err := ask("go", "env", "GOPROXY", "GOSUMDB")
+	out, err := ask(nil, "go", "env", "GOPROXY", "GOSUMDB")
 	if err != nil {
 		return nil, "", err
 	}
@@ -57,22 +74,63 @@ func sumAddress(s string) []string {
 	return []string{"https://" + name}
 }
 
-// aptSources reads the archives of apt's sources as apt itself understands them.
+// aptSources reads the archives of apt's sources, in whichever format they are, as
+// apt itself understands them: what an update would fetch. Nothing is fetched.
 func aptSources() ([]string, string, error) {
-	out, err := ask("apt-get", "indextargets", "--format", "$(REPO_URI)")
-	return strings.Fields(out), "apt-get indextargets", err
+	const source = "apt-get update --print-uris"
+	out, err := ask(nil, "apt-get", "update", "--print-uris")
+	if err != nil {
+		return nil, source, err
+	}
+	var addresses []string
+	for line := range strings.Lines(out) {
+		uri, _, _ := strings.Cut(strings.TrimPrefix(line, "'"), "'")
+		archive, _, ok := strings.Cut(uri, "/dists/")
+		if !ok { // a flat one has its files beside each other
+			archive = strings.TrimSuffix(uri[:max(0, strings.LastIndexByte(uri, '/'))], "/.")
+		}
+		list, err := mirrors(archive)
+		if err != nil {
+			return nil, source, err
+		}
+		addresses = append(addresses, list...)
+	}
+	return addresses, source, nil
+}
+
+// mirrors are the archives of a list of them, "mirror+file:PATH": an address first
+// in each line (apt-transport-mirror(1)).
+func mirrors(address string) ([]string, error) {
+	scheme, rest, _ := strings.Cut(address, ":")
+	switch {
+	case scheme != "mirror" && !strings.HasPrefix(scheme, "mirror+"):
+		return []string{address}, nil
+	case scheme != "mirror+file":
+		return nil, fmt.Errorf("apt's %s: a list of mirrors that apt fetches, whose hosts are not known before; wanted mirror+file", scheme)
+	}
+	data, err := os.ReadFile(strings.TrimPrefix(rest, "//"))
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) > 0 && !strings.HasPrefix(f[0], "#") {
+			list = append(list, f[0])
+		}
+	}
+	return list, nil
 }
 
 // askTime is how long a tool may take for its answer.
 const askTime = 10 * time.Second
 
 // ask runs a tool of the operator's. In / and not here: a project's own .npmrc is
-// something that an earlier agent may have written.
-func ask(name string, args ...string) (string, error) {
+// something that an earlier agent may have written. A nil env is the operator's.
+func ask(env []string, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir, cmd.WaitDelay = "/", time.Second
+	cmd.Dir, cmd.Env, cmd.WaitDelay = "/", env, time.Second
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
