@@ -133,7 +133,7 @@ func (p *plan) moveTo(dir string) error {
 	}
 	b := make([]byte, 3)
 	rand.Read(b)
-	p.name = p.name[:min(len(p.name), 48)] + "-doctor-" + hex.EncodeToString(b)
+	p.name = p.name[:min(len(p.name), 30)] + "-doctor-" + hex.EncodeToString(b)
 	p.policy.Hidden, p.bind = []string{p.root}, false
 	p.dir, err = state.At(p.root, p.name)
 	return err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"bottle/pkg/accesslog"
+	"bottle/pkg/bottle"
 	"bottle/pkg/canary"
 	"bottle/pkg/cli"
 	"bottle/pkg/clients"
@@ -115,6 +116,10 @@ func (t *table) row(c clients.Client, r clients.Report, code *string) outcome {
 	case c.Name == clients.Engine:
 		w.Proxy, w.Hint = unknown, engineHint
 		return w
+	case r.Dead:
+		w.Proxy, w.Said = unknown, r.Said
+		w.Hint = "it does not run: " + r.Said
+		return w
 	case t.sights.has(c.Name, canary.Request, nil):
 		w.Proxy, w.Authority = yes, yes
 	case code != nil:
@@ -139,7 +144,7 @@ func (t *table) row(c clients.Client, r clients.Report, code *string) outcome {
 		return w
 	}
 	w.Said = r.Said
-	if c.Needs != "" && !slices.Contains(t.has, c.Needs) {
+	if helps := c.Needs == bottle.ClientJava && w.Authority == no || c.Needs == bottle.ClientNode && w.Proxy == no; helps && !slices.Contains(t.has, c.Needs) {
 		w.Needs = c.Needs
 	}
 	w.Hint = hintFor(w)

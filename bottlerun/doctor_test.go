@@ -23,6 +23,7 @@ func TestTable(t *testing.T) {
 		"wget":       {Program: "/bin/wget", Version: "1.1", Stream: true, Said: "lies"}, // nothing has come
 		"git":        {Program: "/bin/git", Version: "2.1", Said: "bad\tcertificate\x07\nhint: do this"},
 		"node-fetch": {Program: "/bin/node", Version: "20.1", Said: "no such host"},
+		"apt":        {Program: "/bin/apt-get", Dead: true, Said: "no such file"},
 		"docker":     {Program: "/bin/docker", Version: "1.2"},
 	}
 	for _, c := range clients.List() {
@@ -48,17 +49,18 @@ func TestTable(t *testing.T) {
 	if needs := tab.needs(); !slices.Equal(needs, []string{"node"}) {
 		t.Errorf("needs %q", needs)
 	}
-	if err := tab.verdict(true); err == nil || !strings.HasPrefix(err.Error(), "2 of ") {
+	if err := tab.verdict(true); err == nil || !strings.HasPrefix(err.Error(), "3 of ") {
 		t.Errorf("%v", err)
 	}
 	err := tab.verdict(false)
-	if err == nil || err.Error() != "3 of the clients in the bottle do not come through" {
+	if err == nil || err.Error() != "4 of the clients in the bottle do not come through" {
 		t.Errorf("%v", err)
 	}
 	want := "curl\t1\\u{1b}[31m\tyes\tyes\tyes\tno\tyes\n" +
 		"wget\t1.1\tno\t-\t-\t-\t-\n" +
 		"git\t2.1\tyes\tno\t-\t-\t-\n" +
 		"node-fetch\t20.1\tno\t-\t-\t-\t-\n" +
+		"apt\t\t-\t-\t-\t-\t-\n" +
 		"docker\t1.2\t-\t-\t-\t-\t-\n" +
 		"hint: wget: it has not asked the proxy; it says: lies\n" +
 		"hint: git: it does not trust the bottle's authority; it says: bad\\tcertificate\\u{7}\\nhint: do this\n"

@@ -92,6 +92,13 @@ esac`)
 	if r := all(t, wget)["wget"]; r.Said != "exit status 4" || r.Stream || r.Socket {
 		t.Errorf("%+v", r)
 	}
+	broken := program(t, "git", "")
+	if err := os.WriteFile(filepath.Join(broken, "git"), []byte("#!/nonexistent/interpreter\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if r := all(t, broken)["git"]; !r.Dead || !strings.Contains(r.Said, "no such file") {
+		t.Errorf("%+v", r)
+	}
 	if r := all(t, program(t, "python3", `echo "`+None+`" >&2; exit 1`))["python-requests"]; !r.None {
 		t.Errorf("%+v", r)
 	}

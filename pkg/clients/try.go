@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +32,7 @@ type Report struct {
 	Plain    bool   `json:"plain,omitempty"`     // another program was tried in its place, which makes requests alone
 	Stream   bool   `json:"stream,omitempty"`    // and the first event of a stream
 	None     bool   `json:"none,omitempty"`      // the program is there, and has not what is tried
+	Dead     bool   `json:"dead,omitempty"`      // the program could not be executed
 	Said     string `json:"said,omitempty"`      // the last line, where a try failed
 }
 
@@ -80,7 +83,12 @@ func (c Client) try(ctx context.Context, path, dir string) Report {
 		r.Said = err.Error()
 		return r
 	}
-	r.Version = versionIn(c.run(ctx, dir, r.Program, c.Version))
+	version := c.run(ctx, dir, r.Program, c.Version)
+	if version.notRun() {
+		r.Dead, r.Said = true, version.err.Error()
+		return r
+	}
+	r.Version = versionIn(version)
 	for _, args := range c.tries {
 		got := c.run(ctx, dir, r.Program, args)
 		if c.lacks(got) {
@@ -125,6 +133,12 @@ func (c Client) prepare(dir string) error {
 type ran struct {
 	out, said string
 	err       error
+}
+
+// notRun tells a program that could not be executed from one that failed.
+func (r ran) notRun() bool {
+	var failed *fs.PathError
+	return errors.As(r.err, &failed)
 }
 
 // run runs the program until it ends, its time is over, or it has printed the
