@@ -46,6 +46,7 @@ func initVerb(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
+	f.findAPIs()
 	if *from != "" {
 		if f.from, err = borrow(*from); err != nil {
 			return err
@@ -86,6 +87,7 @@ type found struct {
 	name     string
 	image    string // of the docker backend; "" for the local one
 	agent    *agentFound
+	apis     []api
 	profiles []string
 	clients  []string          // those that need more than variables
 	notes    map[string]string // profile -> what its tool's configuration says
@@ -216,8 +218,6 @@ func (f *found) print(env *cli.Env) error {
 	for _, l := range append(f.left, f.from.unlike()...) {
 		note(env, "left out: %s", escape.Text(strings.ReplaceAll(l, "\n", "; "), 0))
 	}
-	for _, v := range f.missing() {
-		note(env, "before bottlerun run: export %s=...  (%s)", v.name, v.what)
-	}
+	f.sayMissing(env)
 	return nil
 }

@@ -5,12 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"bottle/pkg/bottle"
 )
-
-// A need is a variable that a credential has to be in.
-type need struct{ name, what string }
 
 // text collects the lines of a manifest.
 type text struct{ strings.Builder }
@@ -121,28 +116,6 @@ func (f *found) writeEnv(t *text) {
 	}
 }
 
-// agentEnv: Claude Code with an API key is told by variables what it is told by
-// the role otherwise.
-func (f *found) agentEnv() []bottle.Var {
-	switch {
-	case f.agent.name == "claude" && f.byKey():
-		return []bottle.Var{{Name: "ANTHROPIC_API_KEY", Value: bottle.Placeholder},
-			{Name: "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", Value: "1"}, {Name: "DISABLE_TELEMETRY", Value: "1"},
-			{Name: "MCP_CONNECTION_NONBLOCKING", Value: "0"},
-			{Name: "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL", Value: "1"}}
-	case f.agent.name == "codex":
-		return []bottle.Var{{Name: "OPENAI_API_KEY", Value: bottle.Placeholder}}
-	case f.agent.name == "gemini":
-		return []bottle.Var{{Name: "GEMINI_API_KEY", Value: bottle.Placeholder}}
-	}
-	return nil
-}
-
-// byKey: the operator has an API key for Claude Code and no token.
-func (f *found) byKey() bool {
-	return f.getenv("CLAUDE_CODE_OAUTH_TOKEN") == "" && f.getenv("ANTHROPIC_API_KEY") != ""
-}
-
 func (f *found) writeEgress(t *text) {
 	t.line("")
 	t.line("egress:")
@@ -174,47 +147,4 @@ func (f *found) writeRoutes(t *text) {
 	t.line("egress_proxy:")
 	t.line("  routes:")
 	t.WriteString(routes.String())
-}
-
-func (f *found) writeAPI(t *text) {
-	switch {
-	case slices.ContainsFunc(bottle.DefaultAllowlist(f.agent.name), f.from.names): // as it was there
-	case f.agent.name == "claude" && f.byKey():
-		t.line("    - host: api.anthropic.com")
-		t.line("      auth_header: x-api-key")
-		t.line("      auth: {token_ref: ANTHROPIC_API_KEY}")
-	case f.agent.name == "claude":
-		t.line("    # The token of 'claude setup-token'.")
-		t.line("    - host: api.anthropic.com")
-		t.line("      role: claude_code_oauth")
-		t.line("      auth: {scheme: Bearer, token_ref: CLAUDE_CODE_OAUTH_TOKEN}")
-	case f.agent.name == "codex":
-		t.line("    - host: api.openai.com")
-		t.line("      path_allowlist: [/v1]")
-		t.line("      auth: {scheme: Bearer, token_ref: OPENAI_API_KEY}")
-	case f.agent.name == "gemini":
-		t.line("    - host: generativelanguage.googleapis.com")
-		t.line("      auth_header: x-goog-api-key")
-		t.line("      auth: {token_ref: GEMINI_API_KEY}")
-	}
-}
-
-// missing are variables that the manifest names and that are not set.
-func (f *found) missing() []need {
-	var all []need
-	switch {
-	case f.agent.name == "claude" && !f.byKey():
-		all = append(all, need{"CLAUDE_CODE_OAUTH_TOKEN", "claude setup-token prints it"})
-	case f.agent.name == "codex":
-		all = append(all, need{"OPENAI_API_KEY", "a key of the API"})
-	case f.agent.name == "gemini":
-		all = append(all, need{"GEMINI_API_KEY", "a key of the API"})
-	}
-	var left []need
-	for _, n := range all {
-		if f.getenv(n.name) == "" {
-			left = append(left, n)
-		}
-	}
-	return left
 }
