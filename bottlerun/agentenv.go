@@ -75,6 +75,15 @@ func override(env, more []string) []string {
 	return append(out, more...)
 }
 
+// unstamped keeps the go command from asking git about a .git that is our
+// placeholder, which ends its build. The manifest's own GOFLAGS stay.
+func unstamped(env []string, work *sandbox.Workspace) []string {
+	if work.Repository() {
+		return env
+	}
+	return override([]string{"GOFLAGS=-buildvcs=false"}, env)
+}
+
 // partEnv is the environment of the bottle's other programs: enough to find
 // the state of bottles and the time zone.
 func (p *plan) partEnv(more ...string) []string {

@@ -128,7 +128,11 @@ func (d *dock) agentVariables() ([]string, error) {
 		}
 	}
 	more, err := bottle.Env(d.manifest, out)
-	return override(env, more), err
+	env = override(env, more)
+	if d.bind && d.agent.variable("GOFLAGS") == "" {
+		env = unstamped(env, d.space)
+	}
+	return env, err
 }
 
 func (d *dock) proxyURL() string { return "http://" + d.proxyA }

@@ -211,6 +211,9 @@ func (d *dock) kill() {
 func (d *dock) close() {
 	d.cancel()
 	if d.space != nil {
+		if d.bind {
+			notePlanted(d.env, d.space)
+		}
 		d.space.Close()
 	}
 	if !d.made {

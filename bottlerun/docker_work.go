@@ -280,10 +280,10 @@ func (d *dock) receiveWork(stage string) (*carry.Return, error) {
 	return ret, err
 }
 
-// protectedBack is what is held back: what is read-only in the local backend, what
-// is empty there, and what makes the folder itself a repository.
+// protectedBack is what is held back: what is read-only in the local backend or
+// would be, what is empty there, and what makes the folder itself a repository.
 func (d *dock) protectedBack(ret *carry.Return) []string {
-	list := append(d.space.Covered(), d.space.Masked()...)
+	list := slices.Concat(d.space.Covered(), d.space.Missing(), d.space.Masked())
 	if ret.Has("HEAD") {
 		list = append(list, sandbox.BareRepository()...)
 	}

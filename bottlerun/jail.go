@@ -113,7 +113,7 @@ func (j *localJail) config(ca, pem []byte) (sandbox.Config, error) {
 	}
 	files["ca.pem"], files["mcp.json"] = ca, []byte(mcpConfig)
 	cfg := sandbox.Config{
-		Name: p.name, Args: p.command, Env: agentEnv, Workspace: j.work, ReadOnly: p.readOnly, Bundle: pem,
+		Name: p.name, Args: p.command, Env: unstamped(agentEnv, j.work), Workspace: j.work, ReadOnly: p.readOnly, Bundle: pem,
 		Files:    files,
 		Home:     bottle.Home(p.manifest, bottle.Inside{Workspace: p.work, Superviser: superviser}),
 		Programs: p.insidePrograms(),
@@ -185,6 +185,15 @@ func (j *localJail) close() {
 		j.sb.Abandon()
 	}
 	if j.work != nil {
+		notePlanted(j.env, j.work)
 		j.work.Close()
+	}
+}
+
+// notePlanted names what the host would obey, and nothing kept the agent from
+// making.
+func notePlanted(env *cli.Env, work *sandbox.Workspace) {
+	for _, rel := range work.Planted() {
+		note(env, "the agent has made %s, which programs of yours obey\nhint: look at it before you start them in this folder", rel)
 	}
 }

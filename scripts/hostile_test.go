@@ -22,8 +22,8 @@ var siegeRows = map[string]int{"identity": 15, "descriptors": 3, "streams": 6, "
 // hostRuns are the paths that the host runs or obeys by itself: what the threat
 // model names, whatever the product's own list says.
 var hostRuns = []string{".git/hooks", ".git/config", ".gitmodules", ".mcp.json", ".vscode", ".idea", ".claude/commands", ".claude/agents", ".claude/settings.json",
-	".envrc", ".bashrc", ".zshrc", ".profile", ".codex/config.toml", ".gemini/settings.json", ".cursor/mcp.json", ".opencode/plugin", "opencode.json",
-	".aider.conf.yml", "mise.toml", ".tool-versions", ".pre-commit-config.yaml", ".husky", ".devcontainer", ".zed", ".helix", ".exrc", ".hg/hgrc"}
+	".envrc", ".bashrc", ".zshrc", ".profile", ".codex/config.toml", ".gemini/settings.json", ".cursor/mcp.json", ".devcontainer", ".zed", ".helix", ".hg/hgrc",
+	"mise.toml", "opencode.json"}
 
 // TestHostile: an agent that tries every row of the threat model gets nowhere.
 func TestHostile(t *testing.T) {
@@ -74,7 +74,8 @@ func TestHostileSecond(t *testing.T) {
 // project makes the workspace one that has some of the protected paths.
 func (b *bait) project() {
 	for name, text := range map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/config": "[core]\n\thooksPath = ci/hooks\n", ".git/hooks/own": "mine\n",
-		".git/objects/x": "", ".git/refs/x": "", "ci/hooks/post-checkout": "mine\n", ".envrc": "mine\n", ".claude/settings.json": "{}\n", ".vscode/tasks.json": "{}\n"} {
+		".git/objects/x": "", ".git/refs/x": "", "ci/hooks/post-checkout": "mine\n", ".envrc": "mine\n", ".claude/settings.json": "{}\n", ".vscode/tasks.json": "{}\n",
+		".hg/requires": "", "mise.toml": "# mine\n", "opencode.json": "{}\n"} {
 		b.op.write(filepath.Join(b.op.work, name), text, 0o644)
 	}
 }

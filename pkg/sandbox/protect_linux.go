@@ -62,13 +62,13 @@ func (w *Workspace) cover(pol Policy) error {
 			return err
 		}
 	}
-	for _, rel := range append(slices.Clone(protectedIfThere), w.inside(pol.Keep)...) {
+	for _, rel := range slices.Concat(protectedIfThere, ofMercurial, w.inside(pol.Keep)) {
 		if err := w.coverPath(rel, false, pol); err != nil {
 			return err
 		}
 	}
 	w.covered = outermost(w.covered)
-	if slices.Contains(w.covered, ".git") && w.hasNoRepository() {
+	if slices.Contains(w.covered, ".git") && !w.Repository() {
 		w.notes = append(w.notes, "the workspace has no .git, and the agent cannot make one\nhint: run git init first, or let the agent: -writable .git")
 	}
 	return nil
@@ -97,6 +97,9 @@ func (w *Workspace) toProtect() []string {
 	list := append(slices.Clone(protected), w.hooksPaths()...)
 	if st, err := beneath.Lstat(int(w.dir.Fd()), bareHead); err == nil && !isPlaceholder(st) {
 		list = append(list, bareProtected...)
+	}
+	if _, err := beneath.Lstat(int(w.dir.Fd()), mercurial); err == nil {
+		list = append(list, ofMercurial...)
 	}
 	return list
 }
@@ -136,6 +139,7 @@ func (w *Workspace) coverPath(rel string, make bool, pol Policy) error {
 		st, err := beneath.Lstat(int(w.dir.Fd()), part)
 		switch {
 		case errors.Is(err, unix.ENOENT) && !make:
+			w.missing = append(w.missing, rel)
 			return nil
 		case errors.Is(err, unix.ENOENT) && pol.Dry:
 			w.covered = append(w.covered, part)
@@ -221,7 +225,7 @@ func (w *Workspace) uncover() {
 	if unix.Flock(int(w.dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return
 	}
-	for _, rel := range slices.Concat(protected, bareProtected, w.hooksPaths()) {
+	for _, rel := range slices.Concat(protected, bareProtected, ofMercurial, w.hooksPaths()) {
 		for ; rel != "."; rel = filepath.Dir(rel) {
 			removePlaceholder(int(w.dir.Fd()), rel)
 		}
@@ -259,8 +263,18 @@ func isPlaceholder(st unix.Stat_t) bool {
 	return false
 }
 
-// hasNoRepository: .git is missing or our placeholder.
-func (w *Workspace) hasNoRepository() bool {
+// Planted are those of Missing that there are now.
+func (w *Workspace) Planted() (list []string) {
+	for _, rel := range w.missing {
+		if _, err := beneath.Lstat(int(w.dir.Fd()), rel); err == nil {
+			list = append(list, rel)
+		}
+	}
+	return list
+}
+
+// Repository reports whether the workspace has a .git that is not our placeholder.
+func (w *Workspace) Repository() bool {
 	st, err := beneath.Lstat(int(w.dir.Fd()), ".git")
-	return err != nil || isPlaceholder(st)
+	return err == nil && !isPlaceholder(st)
 }

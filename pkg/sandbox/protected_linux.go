@@ -10,48 +10,44 @@ import "slices"
 // ask once, and do not look again at what was changed since. Those that do look,
 // as Neovim with its own local files, are left out. Of an agent's own folder all
 // is covered, as each version finds more in it to run.
-var protected = slices.Concat(ofRepositories, ofShells, ofEditors, ofAgents, []string{
-	"bottle.yaml",                       // the manifest: what the next bottle here may reach
-	".pre-commit-config.yaml", ".husky", // what installed hooks run
+//
+// protected are those that get a placeholder where they are missing, which is a
+// folder: so they are those whose tools take an empty folder for nothing.
+var protected = slices.Concat(ofGit, ofShells, []string{
+	"bottle.yaml", // the manifest: what the next bottle here may reach
+	// Editors: tasks, language servers and scripts that run when the folder is
+	// opened, a devcontainer's initializeCommand outside of it.
+	".vscode", ".idea", ".zed", ".helix", ".devcontainer", ".vim",
+	// Agents: servers, hooks, commands, plugins, permissions.
+	".mcp.json", ".claude", ".codex", ".agents", ".gemini", ".cursor", ".windsurf",
 })
 
-// ofRepositories: settings name programs and hooks, and prompts ask for the
-// state of a repository in every folder.
-var ofRepositories = []string{
-	".git/hooks", ".git/config", ".git/modules", ".git/" + commondir, ".gitmodules", commondir,
-	".hg/hgrc", ".hg/hgrc-not-shared", ".hg/sharedpath",
-}
+// ofGit: settings name programs and hooks, and prompts ask for the state of a
+// repository in every folder.
+var ofGit = []string{".git/hooks", ".git/config", ".git/modules", ".git/" + commondir, ".gitmodules", commondir}
 
-// ofShells: direnv and mise run them on entering the folder (mise trusts the
-// folder, and so each of its files); shells read theirs where the workspace is
-// the home.
-var ofShells = []string{
-	".envrc",
-	"mise.toml", "mise.local.toml", ".mise.toml", ".mise.local.toml", "mise/config.toml", ".mise", ".config/mise", ".config/mise.toml",
-	".tool-versions",
-	".bashrc", ".bash_profile", ".bash_login", ".profile", ".zshrc", ".zprofile", ".zshenv", ".zlogin",
-}
+// ofMercurial are protected in a repository of it. A .hg that is none would have
+// the go command find two systems of version control in a folder.
+var ofMercurial = []string{mercurial + "/hgrc", mercurial + "/hgrc-not-shared", mercurial + "/sharedpath"}
 
-// ofEditors: tasks, language servers and scripts that run when the folder is
-// opened, a devcontainer's initializeCommand outside of it.
-var ofEditors = []string{
-	".vscode", ".idea", ".zed", ".helix", ".devcontainer", ".devcontainer.json",
-	".vim", ".vimrc", ".exrc", // coc.nvim's settings; with 'exrc' set
-}
+const mercurial = ".hg"
 
-// ofAgents: servers, hooks, commands, plugins and permissions of the agent that
-// the operator may start here without a bottle.
-var ofAgents = []string{
-	".mcp.json", ".claude", ".codex", ".agents", ".gemini", ".cursor", ".windsurf",
-	".opencode", "opencode.json", "opencode.jsonc", ".aider.conf.yml",
-}
+// ofShells: direnv runs its file on entering the folder; shells read theirs where
+// the workspace is the home.
+var ofShells = []string{".envrc", ".bashrc", ".bash_profile", ".bash_login", ".profile", ".zshrc", ".zprofile", ".zshenv", ".zlogin"}
 
-// protectedIfThere get no placeholder. git reads config.worktree only where
-// .git/config, which is covered, says so; the rest is for tools that fewer have,
-// and a folder full of placeholders is no pleasure either.
+// protectedIfThere get no placeholder: tools that see one would fail to read it,
+// in the bottle too. What an agent makes of them is named at the end. git reads
+// config.worktree only where .git/config, which is covered, says so.
 var protectedIfThere = []string{
 	".git/config.worktree",
-	".gvimrc", ".dir-locals.el", ".dir-locals-2.el", ".kateproject",
-	".amazonq", ".clinerules", ".continue", ".crush.json", "crush.json", ".junie", ".kilocode", ".kiro", ".qwen", ".roo",
-	".github/hooks",
+	// On entering the folder; mise trusts that, and so each of these.
+	"mise.toml", "mise.local.toml", ".mise.toml", ".mise.local.toml", "mise/config.toml", ".mise", ".config/mise", ".config/mise.toml", ".tool-versions",
+	// Editors; some with 'exrc' set.
+	".devcontainer.json", ".vimrc", ".gvimrc", ".exrc", ".dir-locals.el", ".dir-locals-2.el", ".kateproject",
+	// Agents.
+	".opencode", "opencode.json", "opencode.jsonc", ".aider.conf.yml", ".github/hooks", ".amazonq", ".clinerules", ".continue", ".crush.json", "crush.json",
+	".junie", ".kilocode", ".kiro", ".qwen", ".roo",
+	// What installed hooks run.
+	".pre-commit-config.yaml", ".husky",
 }

@@ -51,6 +51,15 @@ func (w *Workspace) Notes() []string { return nil }
 // Covered is empty.
 func (w *Workspace) Covered() []string { return nil }
 
+// Missing is empty.
+func (w *Workspace) Missing() []string { return nil }
+
+// Planted is empty.
+func (w *Workspace) Planted() []string { return nil }
+
+// Repository has none.
+func (w *Workspace) Repository() bool { return false }
+
 // Masked is empty.
 func (w *Workspace) Masked() []string { return nil }
 

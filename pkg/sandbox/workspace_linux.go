@@ -43,6 +43,7 @@ type Workspace struct {
 	owner   identity
 	idmap   func() (*os.File, error) // rootIdmap, once; nil when none is needed
 	covered []string                 // relative paths that are read-only inside
+	missing []string                 // those that would be, were they there
 	masked  []string                 // relative paths that are empty inside
 	tracked []string                 // files of credentials that git has, and that are shown
 	idle    []string                 // patterns of Policy.Mask that are for nothing here
@@ -117,6 +118,10 @@ func (w *Workspace) Tracked() []string { return slices.Clone(w.tracked) }
 
 // Idle lists the patterns of Policy.Mask that are for nothing in the workspace.
 func (w *Workspace) Idle() []string { return slices.Clone(w.idle) }
+
+// Missing lists the paths below the workspace that would be read-only inside if
+// they were there, and that an agent may make.
+func (w *Workspace) Missing() []string { return slices.Clone(w.missing) }
 
 // Close removes the placeholders, unless another bottle still uses the
 // workspace, and lets go of it.

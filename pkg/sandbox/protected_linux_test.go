@@ -53,3 +53,31 @@ func TestHooksPathOfGit(t *testing.T) {
 		t.Errorf("covered: %v", w.Covered())
 	}
 }
+
+// TestPlanted: what has no placeholder is named once an agent has made it, and
+// Mercurial's is covered in a repository of it alone.
+func TestPlanted(t *testing.T) {
+	dir := t.TempDir()
+	w := openWorkspace(t, dir, Policy{Writable: []string{".exrc"}})
+	if slices.Contains(w.Covered(), mercurial) || slices.Contains(w.Missing(), ".exrc") || len(w.Planted()) != 0 {
+		t.Errorf("covered %v, missing %v, planted %v", w.Covered(), w.Missing(), w.Planted())
+	}
+	mkdir(t, filepath.Join(dir, mercurial))
+	for _, f := range []string{"opencode.json", ".exrc", ".hg/hgrc"} {
+		write(t, filepath.Join(dir, f), "")
+	}
+	if got := w.Planted(); !slices.Equal(got, []string{"opencode.json", ".hg/hgrc"}) {
+		t.Errorf("planted: %v", got)
+	}
+	w.Close()
+	before := listing(t, dir)
+	w = openWorkspace(t, dir, Policy{})
+	for _, rel := range []string{"opencode.json", ".exrc", ".hg/hgrc", ".hg/sharedpath"} {
+		if !slices.Contains(w.Covered(), rel) {
+			t.Errorf("%s is not covered: %v", rel, w.Covered())
+		}
+	}
+	if w.Close(); listing(t, dir) != before {
+		t.Errorf("left: %s", listing(t, dir))
+	}
+}
