@@ -30,7 +30,7 @@ var originHosts = append([]string{"allowed.test", "refused.test", "new.test", "c
 var apiHosts = []string{"api.anthropic.com", "api.openai.com", "generativelanguage.googleapis.com"}
 
 // An origin is a server with TLS and an authority of its own on loopback:
-// /git/ is git's http-backend, /goproxy/ a module proxy, /upload counts what it
+// /git/ is git's http-backend, /goproxy/ a module proxy, /npm/ a registry, /upload counts what it
 // is sent, /ws is a WebSocket, the rest says hello.
 type origin struct {
 	ca   []byte
@@ -61,6 +61,7 @@ func newOrigin(t *testing.T) *origin {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", o.hello)
 	mux.HandleFunc("/goproxy/", goproxy)
+	mux.HandleFunc("/npm/", npm)
 	mux.HandleFunc("/upload", upload)
 	mux.HandleFunc("/ws", greet)
 	if git := gitBackend(t); git != nil {
