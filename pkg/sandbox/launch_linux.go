@@ -170,8 +170,16 @@ func (l *launch) spec(cfg Config) (spec, error) {
 		}
 		s.BundleFd = l.inherit(f)
 	}
+	for _, p := range systemBinds {
+		if err := refuseHidden("the system's", p, cfg.Workspace.hidden); err != nil {
+			return s, err
+		}
+	}
 	for _, p := range cfg.ReadOnly {
 		src, err := l.source(p)
+		if err == nil {
+			err = refuseHidden("read-only", src.Path, cfg.Workspace.hidden)
+		}
 		if err == nil {
 			err = refuseSockets("read-only", src.Path)
 		}

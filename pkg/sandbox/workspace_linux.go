@@ -46,6 +46,7 @@ type Workspace struct {
 	missing []string                 // those that would be, were they there
 	masked  []string                 // relative paths that are empty inside
 	tracked []string                 // files of credentials that git has, and that are shown
+	hidden  []string                 // Policy.Hidden
 	idle    []string                 // patterns of Policy.Mask that are for nothing here
 	notes   []string
 }
@@ -70,7 +71,7 @@ func OpenWorkspace(path string, pol Policy) (*Workspace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("workspace %s: %w", path, err)
 	}
-	w := &Workspace{Path: canonical, dir: os.NewFile(uintptr(fd), canonical)}
+	w := &Workspace{Path: canonical, hidden: pol.Hidden, dir: os.NewFile(uintptr(fd), canonical)}
 	if err := w.prepare(pol); err != nil {
 		w.Close()
 		return nil, err
@@ -195,7 +196,7 @@ var (
 func refusePlace(path string, pol Policy) error {
 	if holdsHome(path, pol) {
 		if path != "/" && pol.Force {
-			return refuseHidden(path, pol)
+			return refuseHidden("workspace", path, pol.Hidden)
 		}
 		return fmt.Errorf("workspace %s: it is the home folder or holds it, with keys and settings in it; wanted a folder of one project\nhint: -force gives it away all the same (never /)", path)
 	}
@@ -207,7 +208,7 @@ func refusePlace(path string, pol Policy) error {
 	if slices.Contains(systemDirs, path) {
 		return fmt.Errorf("workspace %s: belongs to the system; wanted a folder of one project", path)
 	}
-	return refuseHidden(path, pol)
+	return refuseHidden("workspace", path, pol.Hidden)
 }
 
 // holdsHome reports whether path is or holds a home folder: the operator's,
@@ -234,14 +235,16 @@ func holdsHome(path string, pol Policy) bool {
 	})
 }
 
-func refuseHidden(path string, pol Policy) error {
-	for _, d := range pol.Hidden {
+// refuseHidden refuses what the agent would see the bottles' own files in: their
+// credentials, and sockets that are made there later. What says what it is.
+func refuseHidden(what, path string, hidden []string) error {
+	for _, d := range hidden {
 		real, err := filepath.EvalSymlinks(d)
 		if err != nil {
 			real = d // not made yet: compare as written
 		}
 		if within(real, path) || within(path, real) {
-			return fmt.Errorf("workspace %s: it and the bottles' own files in %s must not contain each other\nhint: BOTTLE_DIR=FOLDER has them elsewhere", path, d)
+			return fmt.Errorf("%s %s: it and the bottles' own files in %s must not contain each other\nhint: BOTTLE_DIR=FOLDER has them elsewhere", what, path, d)
 		}
 	}
 	return nil

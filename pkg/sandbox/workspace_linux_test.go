@@ -257,3 +257,26 @@ func TestIdentity(t *testing.T) {
 		}
 	}
 }
+
+// TestHiddenIsNotShown: the bottles' own files may be in no folder that the agent
+// sees, be it the system's.
+func TestHiddenIsNotShown(t *testing.T) {
+	needsSandbox(t)
+	dir := t.TempDir()
+	mkdir(t, filepath.Join(dir, "bottles"))
+	for _, c := range []struct{ hidden, shown string }{
+		{"/opt/bottles", ""}, {filepath.Join(dir, "bottles"), dir}, {filepath.Join(dir, "bottles"), filepath.Join(dir, "bottles")},
+	} {
+		cfg := config(t, newWorkspace(t, Policy{Hidden: []string{c.hidden}}), "true")
+		if c.shown != "" {
+			cfg.ReadOnly = []string{c.shown}
+		}
+		sb, err := Start(cfg)
+		if err == nil {
+			sb.Abandon()
+		}
+		if err == nil || !strings.Contains(err.Error(), "the bottles' own files in "+c.hidden) {
+			t.Errorf("%+v: got %v", c, err)
+		}
+	}
+}
