@@ -24,6 +24,14 @@ func testLauncher(workspace string, args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 98
 	}
+	if os.Getenv(sharedEnv) != "" { // in a mount namespace of its own
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
+			return fail(err)
+		}
+		defer func() {
+			fmt.Fprintf(os.Stderr, "%d mounts on the host\n", strings.Count(readSetting("/proc/self/mountinfo"), workspace))
+		}()
+	}
 	w, err := OpenWorkspace(workspace, Policy{})
 	if err != nil {
 		return fail(err)
@@ -45,6 +53,26 @@ func testLauncher(workspace string, args []string) int {
 		return fail(err)
 	}
 	return code
+}
+
+const sharedEnv = "SANDBOX_TEST_SHARED"
+
+// TestSharedMounts: where the host's mounts are shared, as systemd has them, nothing
+// of a sandbox is mounted on the host.
+func TestSharedMounts(t *testing.T) {
+	needsSandbox(t)
+	if os.Geteuid() != 0 {
+		t.Skip("a user's sandbox has copied mounts, not trees from outside")
+	}
+	dir := t.TempDir()
+	lay(t, dir, map[string]string{".git/config": "", ".env": "A=1"})
+	cmd := launcher(t, dir, "sh", "-c", "cat .env; touch .git/config || echo held")
+	cmd.Env = append(os.Environ(), sharedEnv+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "held\n") || !strings.HasSuffix(string(out), "\n0 mounts on the host\n") {
+		t.Errorf("%v: %s", err, out)
+	}
 }
 
 func launcher(t *testing.T, dir string, args ...string) *exec.Cmd {

@@ -35,9 +35,11 @@ func cloneTree(dir int, path string, attr uint64) (int, error) {
 	return fd, nil
 }
 
-// setAttr adds attr to the tree fd and all mounts below it.
+// setAttr adds attr to the tree fd and all mounts below it, and makes them private:
+// the copy of a shared mount is the original's peer, and what is mounted on it in the
+// sandbox would be mounted on the host as well, and stay there.
 func setAttr(fd int, attr uint64) error {
-	err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: attr})
+	err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: attr, Propagation: unix.MS_PRIVATE})
 	if err != nil {
 		return fmt.Errorf("mount_setattr: %w", err)
 	}
