@@ -413,3 +413,34 @@ func TestSecondTerminal(t *testing.T) {
 	}
 	h.processes(resting())
 }
+
+// TestSecondOfAnotherUser: the socket's mode keeps others out, and without that
+// the launcher does.
+func TestSecondOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("not root")
+	}
+	h := serve(t, "")
+	for dir := filepath.Dir(h.path); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := func() string {
+		cmd := exec.Command("/proc/self/exe", "test-second", h.path, "true")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 54321, Gid: 54321}}
+		out, err := cmd.CombinedOutput()
+		if err == nil {
+			t.Error("a command of another user was run")
+		}
+		return string(out)
+	}
+	if out := ask(); !strings.Contains(out, "permission denied") {
+		t.Errorf("got %q", out)
+	}
+	if err := os.Chmod(h.path, 0o666); err == nil {
+		if out := ask(); !strings.Contains(out, "asked by uid 54321") {
+			t.Errorf("got %q", out)
+		}
+	}
+}
