@@ -56,7 +56,8 @@ func (m *Manifest) SetCommand(command []string) {
 }
 
 func (m *Manifest) programIs(name string) bool {
-	return name == path.Base(m.Command[0]) || name == m.Agent && name != None
+	base := path.Base(m.Command[0])
+	return name == base || name == strings.TrimSuffix(base, path.Ext(base)) || name == m.Agent && name != None
 }
 
 func (m *reader) readAgent(n *yaml.Node) {

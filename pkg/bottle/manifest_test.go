@@ -146,6 +146,7 @@ func TestSetCommand(t *testing.T) {
 		want    string
 	}{
 		{"agent: claude\ncommand: [/x/claude.exe, --model, y]", []string{"claude", "-p", "hi"}, "/x/claude.exe -p hi"},
+		{"command: [/x/opencode.exe]", []string{"opencode", "run"}, "/x/opencode.exe run"},
 		{"command: [/x/opencode]", []string{"opencode", "run"}, "/x/opencode run"},
 		{"agent: claude\ncommand: [/x/claude.exe]", []string{"/y/claude"}, "/y/claude"},
 		{"agent: claude\ncommand: [/x/claude.exe]", []string{"sh", "-c", "claude"}, "sh -c claude"},
