@@ -33,6 +33,9 @@ func (d *diagnosis) tryClients(ctx context.Context, env *cli.Env) error {
 	if err := start(ctx, &inner, p); err != nil {
 		return notTheAgents(err)
 	}
+	if ctx.Err() != nil {
+		return errors.New("interrupted: not all clients were tried")
+	}
 	t := &table{has: p.manifest.Clients, sights: p.probe}
 	if err := t.read(out.b.Bytes(), p.dir.AccessLog()); err != nil {
 		return err
@@ -83,7 +86,7 @@ func (d *diagnosis) plan(env *cli.Env) (p *plan, done func(), err error) {
 	if d.fixes && p.text == nil {
 		return nil, nil, cli.Refusedf("-fix: there is no manifest to write to\nhint: bottlerun init, or -f FILE")
 	}
-	dir, err := os.MkdirTemp("", "bottle-doctor-")
+	dir, err := os.MkdirTemp("", doctorPrefix)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -119,7 +122,7 @@ func (p *plan) moveTo(dir string) error {
 	if err != nil {
 		return err
 	}
-	p.root, p.work = filepath.Join(dir, "state"), filepath.Join(dir, "work")
+	p.root, p.work = filepath.Join(dir, doctorState), filepath.Join(dir, "work")
 	st, ok := info.Sys().(*syscall.Stat_t)
 	for _, folder := range []string{p.work, filepath.Join(p.work, ".git")} { // without which there is a note
 		if err := os.Mkdir(folder, 0o700); err != nil {
@@ -134,7 +137,7 @@ func (p *plan) moveTo(dir string) error {
 	b := make([]byte, 3)
 	rand.Read(b)
 	p.name = p.name[:min(len(p.name), 30)] + "-doctor-" + hex.EncodeToString(b)
-	p.policy.Hidden, p.bind = []string{p.root}, false
+	p.policy.Hidden, p.bind = append(p.policy.Hidden, p.root), false
 	p.dir, err = state.At(p.root, p.name)
 	return err
 }

@@ -74,3 +74,11 @@ func TestTable(t *testing.T) {
 		t.Error("words pass for a report")
 	}
 }
+
+func TestNodeAsks(t *testing.T) {
+	for version, want := range map[string]bool{"v18.20.8\n": false, "v20.20.2": false, "v22.20.9": false, "v22.21.0": true, "v23.11.1": false, "v24.4.1": false, "v24.5.0": true, "v26.0.0": true, "": true, "words": true} {
+		if got := nodeAsks(version); got != want {
+			t.Errorf("%q: %v", version, got)
+		}
+	}
+}

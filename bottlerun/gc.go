@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"bottle/pkg/bottles"
 	"bottle/pkg/cli"
 	"bottle/pkg/docker"
+	"bottle/pkg/escape"
 	"bottle/pkg/state"
 )
 
@@ -32,7 +34,7 @@ func gc(ctx context.Context, env *cli.Env) error {
 	}
 	var faults []error
 	if *where == "" {
-		faults = append(faults, gcRecords(env, root, *dry))
+		faults = append(faults, gcRecords(env, root, *dry), gcDoctors(env, *dry))
 	}
 	e := docker.Open(env.Getenv, *where)
 	var silent *docker.Unreachable
@@ -67,6 +69,18 @@ func gcRecords(env *cli.Env, root string, dry bool) error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// gcDoctors removes the folders of doctors.
+func gcDoctors(env *cli.Env, dry bool) error {
+	left, err := doctorsLeft()
+	for _, path := range left {
+		fmt.Fprintf(env.Stdout, "doctor\t%s\n", escape.Text(path, 0))
+		if !dry {
+			err = errors.Join(err, os.RemoveAll(path))
+		}
+	}
+	return err
 }
 
 // gcEngine removes from an engine what belongs to no launcher any more.

@@ -165,3 +165,28 @@ func TestDoctorFixes(t *testing.T) {
 	}
 	op.want(2, "-fix shows a change", "bottlerun", "doctor", "-fix", "-json", "web")
 }
+
+// TestDoctorKilled: what a doctor that was killed leaves is found by gc, and while
+// it runs it is not.
+func TestDoctorKilled(t *testing.T) {
+	op := asSelf(t)
+	tools, temp := filepath.Join(op.home, "tools"), filepath.Join(op.home, "temp")
+	op.write(filepath.Join(tools, "curl"), "#!/bin/sh\nexec /bin/sleep 60\n", 0o755)
+	op.mkdir(temp)
+	op.env = []string{"PATH=" + tools, "TMPDIR=" + temp, "BOTTLE_DOCKER=" + filepath.Join(op.home, "no-docker")}
+	cmd := op.command(t.Context(), "bottlerun", "doctor", "-ro", tools, "web")
+	must(t, cmd.Start())
+	await(t, "the bottle of doctor", func() bool {
+		found, err := filepath.Glob(filepath.Join(temp, "bottle-doctor-*", "state", "web-doctor-*", "bottle.json"))
+		return err == nil && len(found) == 1
+	})
+	if r := op.run("bottlerun", "gc"); strings.Contains(r.out, "doctor\t") {
+		t.Errorf("while it runs: %v", r)
+	}
+	must(t, cmd.Process.Kill())
+	cmd.Wait()
+	await(t, "the end of its parts", func() bool { return strings.Contains(op.run("bottlerun", "gc").out, "doctor\t"+temp) })
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
