@@ -85,7 +85,7 @@ func TestExecTerminal(t *testing.T) {
 	asEach(t, func(t *testing.T, op *operator) {
 		b := op.start("shell")
 		s := termtest.Start(t, op.command(context.Background(), "bottlerun", "exec", "shell", "--", "sh", "-c",
-			"stty size; tty; id -u; trap 'stty size' WINCH; trap 'echo caught; exit 5' INT; while :; do sleep 0.05; done"), 91, 27)
+			"trap 'stty size' WINCH; trap 'echo caught; exit 5' INT; stty size; tty; while :; do sleep 0.05; done"), 91, 27)
 		said := func(text string) {
 			t.Helper()
 			s.Until(func(c termtest.Screen) bool { return strings.Contains(c.Before, text) }, text)

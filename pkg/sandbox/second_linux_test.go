@@ -381,7 +381,7 @@ func TestNotServed(t *testing.T) {
 func TestSecondTerminal(t *testing.T) {
 	h := serve(t, "")
 	s := openSession(t, exec.Command("/proc/self/exe", "test-second", h.path, "sh", "-c",
-		`tty; stty size; echo $TERM; trap 'stty size; echo resized' WINCH; echo go; while :; do sleep 0.05; done`))
+		`trap 'stty size; echo resized' WINCH; tty; stty size; echo $TERM; echo go; while :; do sleep 0.05; done`))
 	s.expect("/dev/pts/")
 	s.expect("24 80")
 	s.expect("second")
