@@ -41,10 +41,12 @@ func TestExamples(t *testing.T) {
 
 // shown are the commands that other tests run, with other operands.
 var shown = map[string]string{
-	"bottlerun exec web -- git status": "scripts/dockerbottle_test.go",
-	"bottlerun images":                 "scripts/dockeragent_test.go",
-	"bottlerun doctor":                 "bottlerun/testdata/doctor.txtar",
-	"bottlerun doctor -v web":          "scripts/doctor_test.go",
+	"bottlerun exec web -- git status":      "scripts/dockerbottle_test.go",
+	"bottlerun images":                      "scripts/dockeragent_test.go",
+	"bottlerun init -image example/agent:1": "scripts/agents_test.go",
+	"bottlerun run -- claude -p hello":      "bottlerun/testdata/plan.txtar",
+	"bottlerun doctor":                      "bottlerun/testdata/doctor.txtar",
+	"bottlerun doctor -v web":               "scripts/doctor_test.go",
 	"egress-proxy -routes routes.yaml -ca-cert ca.pem -ca-key ca-key.pem":                     "egress-proxy/testdata/listen.txtar",
 	"egress-proxy -listen 127.0.0.1:0 -routes routes.yaml -ca-cert ca.pem -ca-key ca-key.pem": "egress-proxy/testdata/reload.txtar",
 	"egress-proxy -listen unix:sock -routes routes.yaml -ca-cert ca.pem -ca-key ca-key.pem":   "egress-proxy/testdata/listen.txtar",
