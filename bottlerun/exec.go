@@ -57,6 +57,9 @@ func execDocker(ctx context.Context, env *cli.Env, b *bottles.Bottle, command []
 	cmd := b.Engine.Command(ctx, append(args, sandbox.Confined(command)...)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = env.Stdin, env.Stdout, env.Stderr
 	err = cmd.Run()
+	if ctx.Err() != nil {
+		return errors.New("interrupted; in a container the command goes on until it ends, or the bottle does")
+	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() >= 0 {
 		return cli.Exit(exit.ExitCode(), cli.Silent)
@@ -84,11 +87,14 @@ func execLocal(env *cli.Env, b *bottles.Bottle, command []string) error {
 	if errors.Is(err, sandbox.ErrNotServed) {
 		return cli.Refusedf("bottle %s is starting or ending: %v\nhint: try again once its agent runs", b.Name, err)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, sandbox.ErrLost) {
 		return cli.Exit(sandbox.CannotStart, err)
 	}
-	go passOn(signals, s)
-	code, err := s.Wait()
+	code := 0
+	if err == nil {
+		go passOn(signals, s)
+		code, err = s.Wait()
+	}
 	if errors.Is(err, sandbox.ErrLost) {
 		note(env, "the bottle %s has ended, and the command with it", b.Name)
 		code = 128 + int(syscall.SIGKILL)

@@ -89,7 +89,11 @@ func (l *launch) serveSeconds(ln *net.UnixListener) {
 func (l *launch) answerSecond(w *wire, no error) {
 	defer w.c.Close()
 	w.c.SetDeadline(time.Now().Add(requestTimeout))
-	if err := l.takeSecond(w, no); err != nil {
+	err := l.takeSecond(w, no)
+	if errors.Is(err, ErrLost) {
+		return // whoever asked sees the same
+	}
+	if err != nil {
 		w.send(message{Kind: kindError, Text: err.Error()})
 		return
 	}
@@ -118,7 +122,10 @@ func (l *launch) takeSecond(w *wire, no error) error {
 	if err != nil {
 		return err
 	}
-	return l.ctl.send(m, files...)
+	if l.ctl.send(m, files...) != nil {
+		return ErrLost
+	}
+	return nil
 }
 
 // samePeer refuses other users; the socket's mode does so first.
