@@ -309,6 +309,17 @@ func (p *plan) setPolicy(o options) error {
 	if !p.manifest.Protect.GitConfig {
 		p.policy.Writable = append(p.policy.Writable, ".git/config", ".git/config.worktree")
 	}
+	// What is shown read-only is so in the workspace too, which lies over the rest.
+	p.policy.Keep = append(p.policy.Keep, p.readOnly...)
+	for _, path := range p.readOnly {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		if real, err := filepath.EvalSymlinks(abs); err == nil && real == p.work {
+			return cli.Refusedf("read-only %s: it is the workspace, which the agent writes; wanted something in it, or elsewhere", path)
+		}
+	}
 	if self, err := os.Executable(); err == nil {
 		p.policy.Keep = append(p.policy.Keep, self)
 	}
