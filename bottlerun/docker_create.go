@@ -133,7 +133,7 @@ func (d *dock) createArgs(c container) []string {
 
 // ulimits: podman's own defaults may be above what it may set.
 func (d *dock) ulimits() []string {
-	flags := []string{"--ulimit", "core=0"}
+	flags := []string{"--ulimit", "core=1"} // sandbox, noCores: not 0
 	if d.engine.Podman() {
 		flags = append(flags, "--ulimit", "nofile=16384", "--ulimit", "nproc=4096")
 	}

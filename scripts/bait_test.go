@@ -25,7 +25,7 @@ import (
 type bait struct {
 	TCP, UDP, Abstract, Sockets, Files, Secrets, Protected, Only []string
 	Key, Pids, Beside                                            int
-	Local, Copied, Empty                                         bool
+	Local, Copied, Empty, Cores                                  bool
 
 	op      *operator
 	mu      sync.Mutex
@@ -40,6 +40,9 @@ const baitMark = "bait-4b1d-"
 func newBait(t *testing.T, op *operator) *bait {
 	t.Helper()
 	b := &bait{op: op, Empty: true, Pids: 250}
+	var cores unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_CORE, &cores))
+	b.Cores = cores.Max > 0
 	b.listenEverywhere(t)
 	name := dockertest.Name("hostile")
 	b.listen(t, "@"+name)

@@ -92,11 +92,26 @@ func shut() error {
 	if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil && err != unix.ENOSYS {
 		return fmt.Errorf("session keyring: %w", err)
 	}
-	// A core of an agent that was given a file may hold it and leave by another way.
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return fmt.Errorf("core limit: %w", err)
+	if err := noCores(); err != nil {
+		return err
 	}
 	return filterSyscalls()
+}
+
+// noCores: a core of an agent that was given a file may hold it and leave by
+// another way, and what writes cores on many systems is a program that runs
+// outside of the sandbox, as root. That one is run with a limit of 0 too; 1 is
+// what the kernel takes for its own program having crashed, and no core is
+// smaller. The filter keeps it there. Where 0 is all that may be had, it is that.
+func noCores() error {
+	err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1})
+	if err == unix.EPERM {
+		err = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	}
+	if err != nil {
+		return fmt.Errorf("core limit: %w", err)
+	}
+	return nil
 }
 
 // confine gives up what process 1 has still: it must not come to the agent's

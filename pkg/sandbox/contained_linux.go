@@ -163,8 +163,8 @@ func confineContained() error {
 	if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil && err != unix.ENOSYS && err != unix.EPERM {
 		return fmt.Errorf("session keyring: %w", err)
 	}
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return fmt.Errorf("core limit: %w", err)
+	if err := noCores(); err != nil {
+		return err
 	}
 	if err := landlockScope(); err != nil && !errors.Is(err, unix.EPERM) {
 		return err

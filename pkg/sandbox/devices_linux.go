@@ -14,6 +14,7 @@ import (
 var (
 	procReadOnly = []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/bus", "/proc/fs", "/proc/irq"}
 	procHidden   = []string{"/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/kallsyms", "/proc/kmsg", "/proc/latency_stats",
+		"/proc/pressure", // where everybody may have the kernel watch for them
 		"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/acpi", "/proc/asound", "/proc/scsi"}
 )
 
@@ -77,6 +78,10 @@ func bindOver(from, path string, attr uint64) error {
 	return nil
 }
 
+// maxTerminals bounds what the agent takes of the host's, which all together are
+// 4096 (kernel.pty.max).
+const maxTerminals = 256
+
 // makeDev makes a /dev of six of the host's nodes and terminals of its own. The
 // nodes cannot be made in a user namespace, so they are bound, without nodev.
 func makeDev(*spec) error {
@@ -94,7 +99,7 @@ func makeDev(*spec) error {
 			return fmt.Errorf("/dev/%s: %w", n, err)
 		}
 	}
-	if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620"); err != nil {
+	if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, fmt.Sprintf("newinstance,ptmxmode=0666,mode=0620,max=%d", maxTerminals)); err != nil {
 		return fmt.Errorf("devpts: %w", err)
 	}
 	for _, l := range [][2]string{{"pts/ptmx", "/dev/ptmx"}, {"/proc/self/fd", "/dev/fd"},

@@ -23,6 +23,7 @@ const (
 	perm    = verdict(unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM))
 	nosys   = verdict(unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS))
 	noaf    = verdict(unix.SECCOMP_RET_ERRNO | uint32(unix.EAFNOSUPPORT))
+	done    = verdict(unix.SECCOMP_RET_ERRNO) // 0, without having been done
 	noproto = verdict(unix.SECCOMP_RET_ERRNO | uint32(unix.EPROTONOSUPPORT))
 )
 
@@ -136,6 +137,8 @@ func filter() []unix.SockFilter {
 	}
 	p.onCall(unix.SYS_CLONE, func(b *program) { b.denyFlags(newNamespaces) })
 	p.onCall(unix.SYS_UNSHARE, func(b *program) { b.denyFlags(newNamespaces | cloneNewTime) })
+	p.onCall(unix.SYS_SETRLIMIT, func(b *program) { b.keepCores(0) })
+	p.onCall(unix.SYS_PRLIMIT64, func(b *program) { b.keepCores(1, 2) })
 	p.onCall(unix.SYS_PERSONALITY, personalityBody)
 	p.onCall(unix.SYS_IOCTL, ioctlBody)
 	p.onCall(unix.SYS_SOCKET, socketBody)
@@ -161,6 +164,25 @@ func (p *program) denyFlags(flags uint32) {
 	p.ifSet(flags)
 	p.ret(perm)
 	p.ret(allow)
+}
+
+// keepCores leaves the limit of cores as it is (noCores), and says that it was
+// set: what asks for less means well, and some refuse to run without. resource is
+// the argument that names it; given, if any, a pointer that is null in a question.
+func (p *program) keepCores(resource int, given ...int) {
+	p.arg(resource)
+	p.ifNe(unix.RLIMIT_CORE)
+	p.ret(allow)
+	for _, n := range given {
+		// Both halves: a pointer is 64 bits.
+		p.arg(n)
+		p.ifNe(0)
+		p.ret(done)
+		p.load(offArgs + 8*uint32(n) + 4)
+		p.ifEq(0)
+		p.ret(allow)
+	}
+	p.ret(done)
 }
 
 // Of personality(2) is left what debuggers, sanitizers and builds of 32-bit

@@ -42,7 +42,7 @@ func machine(p []unix.SockFilter, arch uint32, nr uint32, args ...uint64) verdic
 			return arch
 		}
 		if n := int(off-offArgs) / 8; n < len(args) {
-			return uint32(args[n])
+			return uint32(args[n] >> (8 * (off % 8)))
 		}
 		return 0
 	}
@@ -105,6 +105,12 @@ func TestFilterVerdicts(t *testing.T) {
 		{"personality asked for", auditArch, unix.SYS_PERSONALITY, []uint64{0xffffffff}, allow},
 		{"another system's", auditArch, unix.SYS_PERSONALITY, []uint64{0x0001 | 0x4000000}, perm},
 		{"read implies exec", auditArch, unix.SYS_PERSONALITY, []uint64{0x0400000}, perm},
+		{"core limit", auditArch, unix.SYS_SETRLIMIT, []uint64{unix.RLIMIT_CORE, 0x7f00_0000_0000}, done},
+		{"another limit", auditArch, unix.SYS_SETRLIMIT, []uint64{unix.RLIMIT_NOFILE, 0x7f00_0000_0000}, allow},
+		{"core limit by prlimit", auditArch, unix.SYS_PRLIMIT64, []uint64{0, unix.RLIMIT_CORE, 0x7f00_0000_0000, 0}, done},
+		{"core limit by prlimit, low half", auditArch, unix.SYS_PRLIMIT64, []uint64{0, unix.RLIMIT_CORE, 0x1000, 0}, done},
+		{"core limit asked for", auditArch, unix.SYS_PRLIMIT64, []uint64{0, unix.RLIMIT_CORE, 0, 0x7f00_0000_0000}, allow},
+		{"another limit by prlimit", auditArch, unix.SYS_PRLIMIT64, []uint64{0, unix.RLIMIT_NOFILE, 0x7f00_0000_0000, 0}, allow},
 		{"sticky", auditArch, unix.SYS_FCHMOD, []uint64{0, 0o1777}, allow},
 		{"suid", auditArch, unix.SYS_FCHMOD, []uint64{0, 0o4755}, perm},
 	} {

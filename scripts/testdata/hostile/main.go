@@ -36,6 +36,7 @@ type world struct {
 	Local     bool     // the sandbox is the toolkit's own
 	Copied    bool     // the workspace, so that what is planted there is held back
 	Empty     bool     // the network: addresses that nobody answers on may be tried
+	Cores     bool     // the launcher's own limit of core dumps is not 0
 	Pids      int      // the bottle's limit
 	Beside    int      // processes that the bottle has besides process 1 and this
 	Only      []string // rows; for a run outside of a bottle

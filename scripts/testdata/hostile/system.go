@@ -86,6 +86,8 @@ func (h *hostile) proc() {
 		}
 		return nil
 	})
+	list, _ := os.ReadDir("/proc/pressure")
+	h.holds("the kernel's watch of pressure", len(list) == 0 || !h.Local, list) // an engine leaves it there
 	h.holds("settings that can be written", writable == "", writable)
 	for _, f := range []string{"/proc/kcore", "/proc/kmsg", "/proc/kpagecount", "/proc/kpageflags", "/dev/mem", "/dev/kmsg", "/dev/port"} {
 		data := make([]byte, 16)
@@ -229,8 +231,15 @@ func (h *hostile) runSetUID() {
 func (h *hostile) exhaustion() {
 	var l unix.Rlimit
 	unix.Getrlimit(unix.RLIMIT_CORE, &l)
-	h.holds("core dumps", l.Max == 0, l)
-	h.refused("core dumps, raised", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1 << 30, Max: 1 << 30}), unix.EPERM)
+	// With 1 the kernel runs no program of the host's for them, as it does with 0.
+	h.holds("core dumps", l.Max == 1 || l.Max == 0 && h.Local && !h.Cores, l)
+	for _, n := range []uint64{0, 1 << 30} {
+		was := l
+		unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: n, Max: n})
+		call(unix.SYS_SETRLIMIT, unix.RLIMIT_CORE, text(strings.Repeat("\x00", 16)))
+		unix.Getrlimit(unix.RLIMIT_CORE, &l)
+		h.holds(fmt.Sprint("core dumps of ", n), l == was, l)
+	}
 	unix.Getrlimit(unix.RLIMIT_NPROC, &l)
 	if l.Max != ^uint64(0) { // else a cgroup counts
 		h.refused("the process limit, raised", unix.Setrlimit(unix.RLIMIT_NPROC, &unix.Rlimit{Cur: l.Max + 1, Max: l.Max + 1}), unix.EPERM)
