@@ -55,6 +55,7 @@ type localJail struct {
 	env   *cli.Env
 	watch *watch
 	work  *sandbox.Workspace
+	group *sandbox.Group // nil: no limits that take one
 	sb    *sandbox.Sandbox
 	free  bool // it was let go, and not waited for yet
 	over  bool // it was waited for
@@ -86,6 +87,8 @@ func (j *localJail) built() error {
 	err := j.sb.Built()
 	if err != nil {
 		j.sb = nil // nothing is left of it
+	} else {
+		j.noteLacking()
 	}
 	return j.explain(err)
 }
@@ -120,6 +123,7 @@ func (j *localJail) config(ca, pem []byte) (sandbox.Config, error) {
 		Listen:   []sandbox.Listen{{Name: "proxy", Network: "tcp", Address: sandbox.ProxyAddr}, {Name: "super", Network: "unix", Address: sandbox.Supervise}},
 		Pids:     uint64(p.manifest.Limits.Pids),
 		TmpBytes: uint64(p.manifest.Limits.Memory), // a tmpfs is memory
+		Group:    j.group,
 	}
 	out, diag := p.back.streams(j.env)
 	cfg.Stdout, cfg.Stderr = j.watch.writer(out), j.watch.writer(diag)
@@ -172,7 +176,21 @@ func (j *localJail) kill()                      { j.sb.Kill() }
 
 func (j *localJail) wait() (int, error) {
 	j.free, j.over = false, true
-	return j.sb.Wait()
+	code, err := j.sb.Wait()
+	if j.sb.Killed() > 0 {
+		note(j.env, "the agent's processes reached the limit of memory; the kernel killed %d", j.sb.Killed())
+	}
+	return code, err
+}
+
+// noteLacking says which limits the system has nobody for.
+func (j *localJail) noteLacking() {
+	if j.group == nil {
+		return
+	}
+	for _, l := range j.group.Lacking() {
+		note(j.env, "limits.%s: %v has no controller for it; nobody bounds it", l, j.group)
+	}
 }
 
 func (j *localJail) close() {
@@ -187,6 +205,11 @@ func (j *localJail) close() {
 	if j.work != nil {
 		notePlanted(j.env, j.work)
 		j.work.Close()
+	}
+	if j.group != nil {
+		if err := j.group.Remove(); err != nil {
+			note(j.env, "%v", err)
+		}
 	}
 }
 

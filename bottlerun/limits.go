@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"bottle/pkg/cli"
+	"bottle/pkg/sandbox"
 )
 
 // A watch ends an agent that has run too long, or done nothing for too long.
@@ -92,4 +94,40 @@ func (o *watch) left(started, now time.Time) (time.Duration, string) {
 		left, why = d, fmt.Sprintf("limits.idle: the agent has neither printed nor asked for anything for %v", o.idle)
 	}
 	return left, why
+}
+
+// groupLimits are the limits that take a control group with the local backend.
+func (p *plan) groupLimits() (l sandbox.Limits, asked bool) {
+	m := p.manifest.Limits
+	return sandbox.Limits{Memory: m.Memory, Pids: uint64(m.Pids), CPUs: m.CPUs}, m.Memory > 0 || m.CPUs > 0
+}
+
+// findGroup finds who holds the limits, and says which limits nobody holds, rather
+// than to seem to.
+func (r *running) findGroup() {
+	l, asked := r.groupLimits()
+	switch {
+	case r.backend == backendDocker: // the engine does
+		return
+	case r.backend == backendEnv && (asked || l.Pids > 0):
+		note(r.env, "limits: the env backend bounds no memory, processors or processes")
+	case r.backend == backendLocal && asked:
+		var err error
+		if r.group, err = sandbox.FindGroup(r.name, l, r.getenv); err != nil {
+			note(r.env, "limits: nobody bounds the processes' memory and processors, only the temporary folders: %v", err)
+		}
+	}
+}
+
+// printLimits writes who would hold the limits, for -n.
+func (p *plan) printLimits(line func(string, ...string)) {
+	l, asked := p.groupLimits()
+	if !asked {
+		return
+	}
+	if g, err := sandbox.FindGroup(p.name, l, p.getenv); err == nil {
+		line("limits", g.String())
+	} else {
+		line("limits", "nobody:", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
 }

@@ -403,6 +403,7 @@ func (p *plan) printWorkspace(line func(string, ...string)) error {
 		line("read-only", path)
 	}
 	p.printMasks(line, work)
+	p.printLimits(line)
 	return nil
 }
 

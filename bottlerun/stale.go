@@ -28,6 +28,9 @@ func cleanStale(env *cli.Env, dir state.Dir, rec state.Record) error {
 	if rec.Backend == backendDocker {
 		return cleanDocker(env, dir, rec)
 	}
+	if err := sandbox.RemoveGroup(rec.Group); err != nil {
+		return err
+	}
 	if rec.Workspace != "" {
 		if err := sandbox.CleanWorkspace(rec.Workspace); err != nil {
 			return err

@@ -37,6 +37,7 @@ type running struct {
 	ca, key   []byte     // the authority's
 	pem       []byte     // the bundle
 	watch     *watch
+	group     *sandbox.Group // of the local backend, where the manifest has limits for one
 	// pipelockAddr is where the bottle's pipelock listens.
 	pipelockAddr string
 }
@@ -184,8 +185,7 @@ func (r *running) writeState() error {
 }
 
 func (r *running) openJail() error {
-	r.noteLimits()
-	r.place = &localJail{plan: r.plan, env: r.env, watch: r.watch}
+	r.place = &localJail{plan: r.plan, env: r.env, watch: r.watch, group: r.group}
 	if r.backend == backendEnv {
 		r.place = &envJail{plan: r.plan, env: r.env}
 	}
@@ -205,17 +205,6 @@ func (r *running) lend() error {
 		}
 	}
 	return nil
-}
-
-// noteLimits says which limits nobody enforces, rather than to seem to.
-func (r *running) noteLimits() {
-	l := r.manifest.Limits
-	if l.CPUs > 0 || l.Memory > 0 {
-		note(r.env, "limits: the %s backend bounds neither the processes' memory nor their processors; only the temporary folders", r.backend)
-	}
-	if l.Pids > 0 && r.backend == backendEnv {
-		note(r.env, "limits: the env backend does not bound the number of processes")
-	}
 }
 
 func (r *running) startProxy() error {
@@ -254,9 +243,13 @@ func (r *running) add(name, path string, args, env []string, listener func() *os
 // openRecord says that this bottle exists, before anything is made that a next
 // launcher would have to clean up.
 func (r *running) openRecord() error {
+	r.findGroup()
 	r.record = state.Record{Name: r.name, Backend: r.backend, Started: time.Now().UTC().Truncate(time.Second), Boot: state.Boot(),
 		Launcher: state.Self(), Parts: map[string]state.Part{}, Slots: slices.Sorted(maps.Keys(r.slots)), Workspace: r.work, Command: r.command,
 		ID: r.runID, Engine: r.runEngine}
+	if r.group != nil {
+		r.record.Group = r.group.Dir()
+	}
 	return r.dir.Save(r.record)
 }
 

@@ -39,6 +39,9 @@ func prepared() int {
 			return cannot(err)
 		}
 	}
+	if s.Grouped {
+		preferForKilling()
+	}
 	if err := confine(s.Pids); err != nil {
 		return cannot(err)
 	}
@@ -60,6 +63,13 @@ func released() bool {
 			return n == 1
 		}
 	}
+}
+
+// preferForKilling has the kernel, when the group's memory is used up, kill the
+// agent's processes before process 1, whose end is everybody's (proc(5)). Without it
+// the sandbox is lost where the agent's own code would have been told.
+func preferForKilling() {
+	os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0)
 }
 
 func cannot(err error) int {

@@ -30,7 +30,7 @@ type message struct {
 }
 
 // The kinds. From _init: ready or error, then started or error, then any number
-// of stopped, then exit. From the launcher: go, then any number of signal and
+// of stopped, then exit. From the launcher: placed, if there is a control group, go, then any number of signal and
 // second. _second says ready with a terminal, then as process 1 from started on.
 const (
 	kindReady   = "ready"
@@ -40,8 +40,9 @@ const (
 	kindStopped = "stopped"
 	kindExit    = "exit"
 	kindSignal  = "signal"
+	kindPlaced  = "placed" // to _init: process 1 is in its control group
 	kindSecond  = "second" // with the descriptors of one, see second_linux.go
-	kindHeard   = "heard"  // to _second: the exit code has come
+	kindHeard   = "heard"  // to _second, and with a group: the exit code has come
 	kindUp      = "up"     // of a part: all that it has to do with others is done
 	kindGone    = "gone"   // of a relay: the other side has ended
 )

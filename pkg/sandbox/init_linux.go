@@ -67,6 +67,9 @@ func initMain() int {
 		err = build(ctl, &s)
 	}
 	if err == nil {
+		err = awaitGroup(ctl, &s)
+	}
+	if err == nil {
 		err = becomeReap(ctl, &s)
 	}
 	return report(ctl, err)
@@ -111,6 +114,26 @@ func build(ctl *wire, s *spec) error {
 		return err
 	}
 	return ctl.send(message{Kind: kindReady, Names: names}, files...)
+}
+
+// awaitGroup waits until the launcher has put this process into its control group, if
+// there is to be one, and makes that the root of what can be seen of them: its path
+// tells of the host.
+func awaitGroup(ctl *wire, s *spec) error {
+	if s.Grouped {
+		m, files, err := ctl.receive()
+		closeAll(files)
+		if err != nil {
+			return err
+		}
+		if m.Kind != kindPlaced {
+			return fmt.Errorf("unexpected message %q; wanted %q", m.Kind, kindPlaced)
+		}
+	}
+	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil && err != unix.EINVAL { // a kernel without them
+		return fmt.Errorf("cgroup namespace: %w", err)
+	}
+	return nil
 }
 
 // becomeReap drops every capability, puts on the filter, starts the process that

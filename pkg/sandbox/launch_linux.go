@@ -155,9 +155,9 @@ func (l *launch) inherit(f *os.File) int {
 func (l *launch) spec(cfg Config) (spec, error) {
 	s := spec{
 		Name: cfg.Name, Covered: cfg.Workspace.covered, Masked: cfg.Workspace.masked, Files: cfg.Files, Home: cfg.Home,
-		Listen: cfg.Listen, Terminal: cfg.Terminal, TmpBytes: orElse(cfg.TmpBytes, defaultTmpBytes),
+		Listen: cfg.Listen, Terminal: cfg.Terminal, TmpBytes: orElse(cfg.TmpBytes, defaultTmpBytes), Grouped: cfg.Group != nil,
 		Programs: map[string]source{}, Passwd: passwdFor(l.id),
-		Agent: agentSpec{Args: cfg.Args, Env: cfg.Env, Dir: cfg.Workspace.Path, Umask: umask(), Pids: orElse(cfg.Pids, defaultPids)},
+		Agent: agentSpec{Args: cfg.Args, Env: cfg.Env, Dir: cfg.Workspace.Path, Umask: umask(), Pids: orElse(cfg.Pids, defaultPids), Grouped: cfg.Group != nil},
 	}
 	var err error
 	if s.Workspace, err = l.workspace(cfg.Workspace); err != nil {

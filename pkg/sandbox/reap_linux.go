@@ -22,7 +22,7 @@ type pid1 struct {
 	ctl       control
 	spec      agentSpec   // for second commands
 	lost      func()      // what to do when the other side is gone
-	heard     chan bool   // of _second: whether the other side knows of the end, or is gone
+	heard     chan bool   // of _second, and with a group: whether the other side knows of the end, or is gone
 	contained bool        // in a container, which has the streams and addresses of its own
 	terminal  bool        // the agent's streams are a terminal
 	agent     int         // its process id
@@ -56,8 +56,15 @@ func reapMain() int {
 	if err != nil {
 		return report(ctl, err)
 	}
+	if s.Agent.Grouped {
+		p.heard = make(chan bool, 1)
+	}
 	go p.obey()
-	return p.reap()
+	code := p.reap()
+	if p.heard != nil {
+		<-p.heard // with us ends the group, where the launcher reads what became of it
+	}
+	return code
 }
 
 // end is what process 1 does without a launcher.

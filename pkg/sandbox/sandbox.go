@@ -63,6 +63,7 @@ type Config struct {
 	Bundle    []byte            // PEM put over the system's CA store files; none: left alone
 	Listen    []Listen
 	Pids      uint64 // processes and threads at once; 0 is 1024
+	Group     *Group // from FindGroup, holds its limits for all processes together; or nil
 	TmpBytes  uint64 // size of each of /tmp and the home; 0 is 2 GiB
 	// Terminal gives the agent a terminal of its own, of the size of Stdin,
 	// which must be a terminal and is put into raw mode while the agent runs.
@@ -70,6 +71,13 @@ type Config struct {
 	Stdin    *os.File  // nil: empty
 	Stdout   io.Writer // nil: dropped
 	Stderr   io.Writer // nil: dropped; with Terminal only for set-up messages
+}
+
+// Limits are for all processes of a sandbox together. Zero is none.
+type Limits struct {
+	Memory int64  // bytes
+	Pids   uint64 // processes and threads
+	CPUs   float64
 }
 
 // A Check is what must hold inside before the agent starts.

@@ -19,6 +19,8 @@ type Sandbox struct {
 	ended     chan struct{}
 	refused   int
 	trials    []Trial
+	group     *Group
+	killed    int // by the kernel, for want of memory
 	killOnce  sync.Once
 	served    *net.UnixListener // of Serve, at the path socket
 	socket    string
@@ -46,7 +48,7 @@ func Begin(cfg Config) (*Sandbox, error) {
 		return nil, errors.New("no workspace")
 	}
 	l := &launch{id: cfg.Workspace.owner}
-	sb := &Sandbox{l: l, exit: make(chan int, 1), ended: make(chan struct{}), listeners: map[string]*os.File{}}
+	sb := &Sandbox{l: l, exit: make(chan int, 1), ended: make(chan struct{}), listeners: map[string]*os.File{}, group: cfg.Group}
 	if err := sb.begin(cfg); err != nil {
 		sb.Abandon()
 		return nil, fmt.Errorf("sandbox: %w", err)
@@ -95,6 +97,20 @@ func (sb *Sandbox) awaitReady() error {
 	closeAll(sb.l.extra)
 	sb.l.extra = nil
 	sb.streams.handedOver()
+	return sb.place()
+}
+
+// place puts process 1, which waits for that, into its control group.
+func (sb *Sandbox) place() error {
+	if sb.group == nil {
+		return nil
+	}
+	if err := sb.group.place(sb.Pid()); err != nil {
+		return err
+	}
+	if err := sb.l.ctl.send(message{Kind: kindPlaced}); err != nil {
+		return ErrLost
+	}
 	return nil
 }
 
@@ -168,6 +184,10 @@ func hear(ctl *wire, st *streams, exit chan<- int) {
 // else ended the sandbox, Kill for one.
 func (sb *Sandbox) Wait() (int, error) {
 	code, ok := <-sb.exit
+	if ok && sb.group != nil {
+		sb.killed = sb.group.killed()
+		sb.l.ctl.send(message{Kind: kindHeard})
+	}
 	if !ok {
 		sb.Kill() // whatever went wrong with the control socket
 	}
@@ -179,6 +199,10 @@ func (sb *Sandbox) Wait() (int, error) {
 	}
 	return code, nil
 }
+
+// Killed is, after Wait, how many processes the kernel has killed since the control
+// group's memory was used up.
+func (sb *Sandbox) Killed() int { return sb.killed }
 
 // Signal sends sig to the agent, as if to the command itself.
 func (sb *Sandbox) Signal(sig os.Signal) error { return sendSignal(sb.l.ctl, sig) }

@@ -69,6 +69,30 @@ func (w *Workspace) Tracked() []string { return nil }
 // Idle is empty.
 func (w *Workspace) Idle() []string { return nil }
 
+// A Group is a control group; this system has none.
+type Group struct{}
+
+// FindGroup is Probe's error.
+func FindGroup(string, Limits, func(string) string) (*Group, error) { return nil, errOther }
+
+// MemoryLimits is Probe's error.
+func MemoryLimits(func(string) string) (string, error) { return "", errOther }
+
+// Dir is empty.
+func (g *Group) Dir() string { return "" }
+
+// String is empty.
+func (g *Group) String() string { return "" }
+
+// Lacking is empty.
+func (g *Group) Lacking() []string { return nil }
+
+// Remove has nothing to remove.
+func (g *Group) Remove() error { return nil }
+
+// RemoveGroup has nothing to remove.
+func RemoveGroup(string) error { return nil }
+
 // Start is Probe's error.
 func Start(Config) (*Sandbox, error) { return nil, errOther }
 
@@ -92,6 +116,9 @@ func (s *Sandbox) Ended() <-chan struct{} { return nil }
 
 // Refused is 0.
 func (s *Sandbox) Refused() int { return 0 }
+
+// Killed is 0.
+func (s *Sandbox) Killed() int { return 0 }
 
 // Wait is Probe's error.
 func (s *Sandbox) Wait() (int, error) { return CannotStart, errOther }

@@ -27,6 +27,7 @@ type spec struct {
 	Rows      uint16
 	Cols      uint16
 	TmpBytes  uint64
+	Grouped   bool // wait until process 1 is in its control group
 	Agent     agentSpec
 }
 
@@ -37,6 +38,7 @@ type agentSpec struct {
 	Dir      string
 	Umask    int
 	Pids     uint64
+	Grouped  bool // in a control group, where it is to go before process 1
 	Terminal bool
 }
 

@@ -28,6 +28,7 @@ type Record struct {
 	Workspace string          `json:"workspace,omitempty"`
 	Command   []string        `json:"command,omitempty"`
 	ProxyURL  string          `json:"proxy_url,omitempty"` // as the agent sees it
+	Group     string          `json:"cgroup,omitempty"`    // folder of a control group that the launcher removes at the end
 	ID        string          `json:"id,omitempty"`        // backend docker: the label bottle.id of its objects
 	Engine    *Engine         `json:"engine,omitempty"`    // backend docker: where the parts are
 	SelfTest  *SelfTest       `json:"self_test,omitempty"` // once the agent has started
