@@ -39,6 +39,7 @@ func examine(ctx context.Context, env *cli.Env, where string) *examination {
 	m.works = local == nil
 	m.kernel(k)
 	m.local(k, local)
+	m.memory()
 	m.programs()
 	m.stateFolder()
 	m.engine(docker.Open(env.Getenv, where), local == nil)
@@ -98,6 +99,17 @@ func (m *examination) local(k sandbox.Kernel, err error) {
 		return
 	}
 	m.add(isOK, "backend local", "user namespaces, mounts and an empty network work, by a trial")
+}
+
+// memory: who would hold limits.memory and limits.cpus of the local backend.
+func (m *examination) memory() {
+	how, err := sandbox.MemoryLimits(m.env.Getenv)
+	if err != nil {
+		what, hints := advised(err)
+		m.add(lacks, "limits", "nobody bounds the memory and processors of a local bottle: "+what, hints...)
+		return
+	}
+	m.add(isOK, "limits", "memory and processors of a local bottle are bounded by "+how)
 }
 
 // programs are those of the same build.
