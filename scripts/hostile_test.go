@@ -75,6 +75,7 @@ func TestHostileSecond(t *testing.T) {
 func (b *bait) project() {
 	for name, text := range map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/config": "[core]\n\thooksPath = ci/hooks\n", ".git/hooks/own": "mine\n",
 		".git/objects/x": "", ".git/refs/x": "", "ci/hooks/post-checkout": "mine\n", ".envrc": "mine\n", ".claude/settings.json": "{}\n", ".vscode/tasks.json": "{}\n",
+		"app/.env":     "KEY=" + baitMark + "file\n", // which is empty to the agent
 		".hg/requires": "", "mise.toml": "# mine\n", "opencode.json": "{}\n"} {
 		b.op.write(filepath.Join(b.op.work, name), text, 0o644)
 	}
@@ -88,16 +89,17 @@ func (b *bait) route() {
 	b.op.write(b.op.manifest, string(data)+"limits: {pids: 250}\n", 0o644)
 }
 
-// covered are the paths that a plan says are read-only, with all of hostRuns
-// among them.
+// covered are the paths that a plan says are read-only or masked, with all of
+// hostRuns among them.
 func (b *bait) covered(t *testing.T) (list []string) {
 	t.Helper()
 	for line := range strings.Lines(b.op.must("bottlerun", "run", "-n", "-f", b.op.manifest, "siege", "--", "true")) {
-		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "read-only\t"+b.op.work+"/"); ok {
-			list = append(list, path)
+		_, path, _ := strings.Cut(strings.TrimSpace(line), "\t") // read-only, masked
+		if rel, ok := strings.CutPrefix(path, b.op.work+"/"); ok {
+			list = append(list, rel)
 		}
 	}
-	for _, p := range append(hostRuns, "ci/hooks") {
+	for _, p := range append(hostRuns, "ci/hooks", "app/.env") {
 		if !slices.ContainsFunc(list, func(c string) bool { return p == c || strings.HasPrefix(p, c+"/") }) {
 			t.Errorf("%s is not covered: %s", p, list)
 		}
