@@ -23,9 +23,9 @@ import (
 // must not reach, and a mark on each that it touched. Its exported fields are
 // what the agent is told, testdata/hostile.
 type bait struct {
-	TCP, UDP, Abstract, Sockets, Files, Secrets, Protected, Only []string
-	Key, Pids, Beside                                            int
-	Local, Copied, Empty, Cores                                  bool
+	TCP, UDP, Abstract, Sockets, Files, Secrets, Protected, Only, Masked []string
+	Key, Pids, Beside                                                    int
+	Local, Copied, Empty, Cores                                          bool
 
 	op      *operator
 	mu      sync.Mutex

@@ -16,7 +16,7 @@ import (
 // at least in every bottle.
 var siegeRows = map[string]int{"identity": 15, "descriptors": 3, "streams": 6, "host addresses": 4, "metadata": 1, "names": 9, "raw network": 25,
 	"network settings": 5, "hypervisor": 4, "abstract sockets": 1, "path sockets": 15, "keyrings": 9, "kernel": 30, "architectures": 2, "namespaces": 30,
-	"mounts": 30, "process 1": 20, "proc": 20, "devices": 10, "terminal": 10, "set-uid": 12, "host files": 20, "credentials": 2, "proxy": 70,
+	"mounts": 30, "process 1": 20, "proc": 20, "devices": 10, "terminal": 10, "set-uid": 12, "host files": 20, "credentials": 2, "masks": 2, "proxy": 70,
 	"superviser": 8, "exhaustion": 4}
 
 // hostRuns are the paths that the host runs or obeys by itself: what the threat
@@ -31,6 +31,7 @@ func TestHostile(t *testing.T) {
 		b := newBait(t, op)
 		b.Local = true
 		b.project()
+		b.secrets()
 		b.route()
 		b.Protected = b.covered(t)
 		before := tree(t, op.work)
@@ -60,6 +61,7 @@ func TestHostileSecond(t *testing.T) {
 		b := newBait(t, op)
 		b.Local, b.Beside = true, 2 // the agent, and the second command's parent
 		b.project()
+		b.secrets()
 		b.route()
 		b.Protected = b.covered(t)
 		agent := op.start("siege")
@@ -78,6 +80,14 @@ func (b *bait) project() {
 		"app/.env":     "KEY=" + baitMark + "file\n", // which is empty to the agent
 		".hg/requires": "", "mise.toml": "# mine\n", "opencode.json": "{}\n"} {
 		b.op.write(filepath.Join(b.op.work, name), text, 0o644)
+	}
+}
+
+// secrets puts some of the operator's into the workspace.
+func (b *bait) secrets() {
+	b.Masked = []string{".env", "deploy/prod/id_ed25519"}
+	for _, f := range b.Masked {
+		b.op.write(filepath.Join(b.op.work, f), "SECRET="+baitMark+"file\n", 0o600)
 	}
 }
 
@@ -156,9 +166,10 @@ func TestHostileOutside(t *testing.T) {
 	op := newOperator(t, uid)
 	b := newBait(t, op)
 	b.project()
+	b.secrets()
 	b.route()
 	b.Protected = []string{".envrc", ".git/hooks", ".zed"}
-	open := []string{"descriptors", "streams", "host addresses", "abstract sockets", "path sockets", "host files", "workspace", "credentials"}
+	open := []string{"descriptors", "streams", "host addresses", "abstract sockets", "path sockets", "host files", "workspace", "masks", "credentials"}
 	b.Only = append(open, "keyrings")
 	list, r := b.besiege("-backend", "env", "siege")
 	found := count(list, "OPEN")
@@ -195,6 +206,7 @@ func TestHostileInDocker(t *testing.T) {
 			d.env = append(d.env, "E2E_START="+baitMark+"token")
 			b.Empty, b.Copied = way.name != "bridge", way.name != "bind"
 			b.project()
+			b.secrets()
 			b.Protected = b.covered(t)
 			if way.name == "bind" {
 				must(t, exec.Command("chown", "-R", "1000:1000", d.work).Run())

@@ -207,3 +207,31 @@ func (h *hostile) plantAll() {
 		}
 	}
 }
+
+// masks: the credentials in the workspace are empty files, in whatever way they
+// are come by. In a copy nothing else is there.
+func (h *hostile) masks() {
+	empty := func(path string) bool {
+		data, err := os.ReadFile(path)
+		return err == nil && len(data) == 0
+	}
+	for _, f := range h.Masked {
+		h.holds("read "+f, empty(f), f)
+		if h.Copied {
+			continue
+		}
+		h.refused("rename "+f, os.Rename(f, "unmasked"), unix.EBUSY, unix.EXDEV)
+		h.refused("link "+f, os.Link(f, "unmasked"), unix.EXDEV, unix.EPERM)
+		h.refused("exchange "+f, exchange(f), unix.EBUSY, unix.EXDEV)
+		h.refused("remove "+f, os.Remove(f), unix.EBUSY)
+		if len(h.Only) > 0 {
+			return
+		}
+		dir := filepath.Dir(f)
+		if dir != "." && os.Rename(dir, "unmasked") == nil {
+			h.holds("read "+f+" in a folder moved away", empty(filepath.Join("unmasked", filepath.Base(f))), f)
+			os.Rename("unmasked", dir)
+		}
+		h.holds("read "+f+" above the folder", empty(filepath.Join("/proc/self/cwd", f)), f)
+	}
+}

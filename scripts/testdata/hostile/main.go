@@ -33,6 +33,7 @@ type world struct {
 	Key       int      // in the operator's session keyring
 	Secrets   []string // of which the agent has the mask only, see scan.go
 	Protected []string // paths of the workspace
+	Masked    []string // files of it with a secret in them
 	Local     bool     // the sandbox is the toolkit's own
 	Copied    bool     // the workspace, so that what is planted there is held back
 	Empty     bool     // the network: addresses that nobody answers on may be tried
@@ -74,6 +75,7 @@ var rows = []row{
 	{"set-uid", (*hostile).setUID, false},
 	{"host files", (*hostile).hostFiles, true},
 	{"workspace", (*hostile).workspace, true},
+	{"masks", (*hostile).masks, true},
 	{"credentials", (*hostile).credentials, true},
 	{"proxy", (*hostile).proxy, false},
 	{"superviser", (*hostile).superviser, false},
