@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,12 +29,25 @@ func mountProc(*spec) error {
 	if err := unix.Mount("proc", "/proc", "proc", flags, ""); err != nil {
 		return fmt.Errorf("proc: %w", err)
 	}
+	shareWatches()
 	for _, p := range procReadOnly {
 		if err := bindOver(p, p, sealed); err != nil {
 			return err
 		}
 	}
 	return hideProc()
+}
+
+// shareWatches leaves the operator half of what each user may have of inotify(7):
+// the kernel counts what the agent has as the operator's too, and an editor that
+// gets no more is blind. A kernel that knows no such limit leaves it at that.
+func shareWatches() {
+	for _, what := range []string{"instances", "watches"} {
+		most, err := strconv.Atoi(readSetting("/proc/sys/fs/inotify/max_user_" + what))
+		if err == nil && most > 1 {
+			os.WriteFile("/proc/sys/user/max_inotify_"+what, strconv.AppendInt(nil, int64(most/2), 10), 0) // user_namespaces(7)
+		}
+	}
 }
 
 // hideProc covers files with an empty file and folders with an empty folder,

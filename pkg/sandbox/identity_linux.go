@@ -102,7 +102,7 @@ func (id identity) cloneAttr() *syscall.SysProcAttr {
 		GidMappingsEnableSetgroups: id.Root, // root's groups are dropped: Groups is empty
 		Credential:                 &syscall.Credential{Uid: uint32(id.UID), Gid: uint32(id.GID), NoSetGroups: !id.Root},
 		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP,
-			unix.CAP_SYS_CHROOT, unix.CAP_DAC_OVERRIDE},
+			unix.CAP_SYS_CHROOT, unix.CAP_DAC_OVERRIDE, unix.CAP_SYS_RESOURCE},
 		Setsid: true, // the operator's terminal is not the agent's
 	}
 }

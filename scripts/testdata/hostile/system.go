@@ -247,11 +247,31 @@ func (h *hostile) exhaustion() {
 	for _, dir := range []string{"/tmp", "/var/tmp", "/dev/shm", "/run", os.Getenv("HOME")} {
 		h.fill(dir)
 	}
+	h.watches()
 	start := time.Now()
 	status, said := again("bomb")
 	var n int
 	fmt.Sscanf(said, "%d processes", &n)
 	h.holds("processes without end", status.Exited() && n > 0 && n < h.Pids, fmt.Sprint(status, " ", said, " ", time.Since(start)))
+}
+
+// watches: an instance of inotify is one of the user's, on the host too.
+func (h *hostile) watches() {
+	data, _ := os.ReadFile("/proc/sys/fs/inotify/max_user_instances")
+	most := 0
+	fmt.Sscan(string(data), &most)
+	var open []int
+	for len(open) < most {
+		fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+		if err != nil {
+			break
+		}
+		open = append(open, fd)
+	}
+	h.holds("all that watches files", len(open) < most || !h.Local, most) // an engine shares no more
+	for _, fd := range open {
+		unix.Close(fd)
+	}
 }
 
 // fill asks for more than there is of a folder in memory, at once: the kernel
