@@ -179,6 +179,9 @@ func (m *examination) engine(e *docker.Engine, local bool) {
 		if errors.As(err, &h) {
 			hints = append(hints, h.Hint())
 		}
+		if strings.Contains(what, "permission denied") {
+			hints = append(hints, "who is in the group docker may ask it, and is root by that; an engine of your own is rootless docker, or podman")
+		}
 		state := saysNo
 		if errors.Is(err, exec.ErrNotFound) {
 			state = lacks

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,5 +81,26 @@ func TestNodeAsks(t *testing.T) {
 		if got := nodeAsks(version); got != want {
 			t.Errorf("%q: %v", version, got)
 		}
+	}
+}
+
+// Lines of a hint keep together, and nothing in a finding moves a terminal.
+func TestFinding(t *testing.T) {
+	f := finding{saysNo, "backend local", "clone: \x1b[2J\tno", []string{"one line", "put into /etc/x\n    abi <abi/4.0>,\n      userns,\x07\n  then: load it"}}
+	var out bytes.Buffer
+	if err := f.print(&out, false); err != nil {
+		t.Fatal(err)
+	}
+	want := "says no\tbackend local\tclone: \\u{1b}[2J\\tno\nhint: one line\nhint: put into /etc/x\n      abi <abi/4.0>,\n        userns,\\u{7}\n    then: load it\n"
+	if out.String() != want {
+		t.Errorf("got %q", out.String())
+	}
+	out.Reset()
+	if err := f.print(&out, true); err != nil || !strings.HasPrefix(out.String(), `{"state":"says no","thing":"backend local","found":"clone: \u001b[2J`) || strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("%v, %q", err, out.String())
+	}
+	what, hints := advised(errors.New("it fails\nfor two reasons\nhint: a\n  b\nhint: c"))
+	if what != "it fails\nfor two reasons" || !slices.Equal(hints, []string{"a\n  b", "c"}) {
+		t.Errorf("%q %q", what, hints)
 	}
 }
