@@ -45,6 +45,7 @@ type dock struct {
 	proxyA     string // HOST:PORT of the proxy, for the agent
 	inner      string // the network that both are in, as CIDR, in the mode bridge
 	remote     *sandbox.Remote
+	upstream   string // the canary's address, in doctor's bottle
 
 	key, roots, lockCA []byte // the authority's key; what the proxy trusts; pipelock's authority
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -262,7 +263,7 @@ func (d *dock) dockProxyArgs() []string {
 		"-token-dir", inside.Tokens(), "-access-log", "-", "-upstream-ca", upstreamCA}
 	switch {
 	case d.probe != nil:
-		args = append(args, "-upstream", "http://"+d.object(roleOrigin)+":"+pipelockPort)
+		args = append(args, "-upstream", "http://"+net.JoinHostPort(d.upstream, pipelockPort))
 	case d.manifest.Pipelock.Image != "":
 		args = append(args, "-upstream", "http://"+d.object(rolePipelock)+":"+pipelockPort)
 	}

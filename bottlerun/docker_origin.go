@@ -28,5 +28,8 @@ func (d *dock) startCanary() error {
 	if err := d.unlessDead(func() (err error) { d.lockCA, err = d.probe.hear(r); return err }); err != nil {
 		return err
 	}
+	if d.upstream, err = d.address(roleOrigin, netOut); err != nil {
+		return err
+	}
 	return d.trust()
 }

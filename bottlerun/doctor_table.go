@@ -82,9 +82,12 @@ func (t *table) read(said []byte, log string) error {
 	return nil
 }
 
-// connections are the clients of which the proxy knows, with the code of its log:
-// "" where nothing was wrong.
-func connections(log string) (map[string]*string, error) {
+// asking is what the proxy's log has of a client: a code and a reason, both "" where
+// nothing was wrong.
+type asking struct{ code, reason string }
+
+// connections are the clients of which the proxy knows.
+func connections(log string) (map[string]*asking, error) {
 	f, err := os.Open(log)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // nobody asked
@@ -93,11 +96,10 @@ func connections(log string) (map[string]*string, error) {
 		return nil, err
 	}
 	defer f.Close()
-	asked := map[string]*string{}
+	asked := map[string]*asking{}
 	_, err = accesslog.Read(f, func(l *accesslog.Line) error {
-		if client := canary.ClientOf(l.Host); client != "" && (asked[client] == nil || *asked[client] == "") {
-			code := l.Code
-			asked[client] = &code
+		if client := canary.ClientOf(l.Host); client != "" && (asked[client] == nil || asked[client].code == "") {
+			asked[client] = &asking{l.Code, l.Reason}
 		}
 		return nil
 	})
@@ -107,7 +109,7 @@ func connections(log string) (map[string]*string, error) {
 // tlsRefused is egress-proxy's code for a handshake that the agent broke off.
 const tlsRefused = "agent-tls"
 
-func (t *table) row(c clients.Client, r clients.Report, code *string) outcome {
+func (t *table) row(c clients.Client, r clients.Report, asked *asking) outcome {
 	w := outcome{Client: c.Name, Version: r.Version, Proxy: no, Authority: unknown, HTTP2: unknown, Socket: unknown, Stream: unknown}
 	switch {
 	case r.Program == "" || r.None:
@@ -122,10 +124,12 @@ func (t *table) row(c clients.Client, r clients.Report, code *string) outcome {
 		return w
 	case t.sights.has(c.Name, canary.Request, nil):
 		w.Proxy, w.Authority = yes, yes
-	case code != nil:
+	case asked != nil:
 		w.Proxy = yes
-		if *code == tlsRefused {
+		if asked.code == tlsRefused {
 			w.Authority = no
+		} else if asked.reason != "" {
+			r.Said = "egress-proxy: " + asked.reason
 		}
 	}
 	if w.Authority == yes {
