@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +19,20 @@ func TestMain(m *testing.M) {
 	scripttest.Main(m, map[string]func() int{
 		"routesctl": func() int { main(); return 0 },
 		"pipelock":  standin.Main,
+		"origin":    origin,
 	})
+}
+
+// origin answers on a port of loopback, which it prints.
+func origin() int {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 3
+	}
+	fmt.Println(ln.Addr().(*net.TCPAddr).Port)
+	http.Serve(ln, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	return 3
 }
 
 // TestScripts also builds the programs with which a real bottle runs, for the
