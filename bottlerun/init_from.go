@@ -7,6 +7,8 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,6 +23,7 @@ type borrowed struct {
 	file   string
 	hosts  []string // egress.allowlist
 	routes []borrowedRoute
+	masks  []string // protect.mask
 	left   []string
 }
 
@@ -121,11 +124,45 @@ func (b *borrowed) sandboxRuntime(top map[string]yaml.Node) error {
 	}
 	writes := slices.DeleteFunc(files.AllowWrite, func(p string) bool { return p == "." || p == "./" || p == "/tmp" })
 	b.leave("filesystem.allowWrite", "only the workspace is written to, and /tmp is the bottle's own", writes)
-	b.leave("filesystem.denyRead", "nothing is shown but the workspace, system folders and read_only", files.DenyRead)
+	var rest []string
+	b.masks, rest = masksOf(files.DenyRead)
+	b.leave("filesystem.denyRead", "nothing is shown but the workspace, system folders and read_only; what lies in the workspace belongs to protect.mask", rest)
 	b.leave("filesystem.denyWrite", "what the host runs by itself is read-only (bottlerun's manual, protected paths); other files are not", files.DenyWrite)
 	b.leave("filesystem", "nothing like it here", slices.Sorted(maps.Keys(files.Rest)))
 	b.leaveKeys(top, "network", "filesystem")
 	return nil
+}
+
+// masksOf are the paths that can only be meant in the workspace, as protect.mask has
+// them, and the others.
+func masksOf(paths []string) (masks, rest []string) {
+	for _, p := range paths {
+		name, anywhere := strings.CutPrefix(p, "**/")
+		_, bad := path.Match(name, "")
+		switch {
+		case bad != nil, !filepath.IsLocal(name), path.Clean(name) == ".", strings.HasPrefix(name, "~"), strings.Contains(name, "**"),
+			anywhere && strings.Contains(name, "/"):
+			rest = append(rest, p)
+		case anywhere:
+			masks = append(masks, name)
+		default:
+			masks = append(masks, "./"+path.Clean(name))
+		}
+	}
+	return masks, rest
+}
+
+// writeMasks writes what the agent is not to see of the workspace, if there is any.
+func (b *borrowed) writeMasks(t *text) {
+	if b == nil || len(b.masks) == 0 {
+		return
+	}
+	t.line("# From %s.", comment(b.file))
+	t.line("protect:")
+	t.line("  mask:")
+	for _, m := range b.masks {
+		t.line("    - %s", quoted(m))
+	}
 }
 
 // covered is the denied domain that the allowed one would let through.

@@ -47,6 +47,7 @@ func (f *found) manifest() []byte {
 	t.line("pipelock: off")
 	t.line("")
 	t.line("# Files such as .env are empty to the agent: protect: {mask: [private], show: [.env.test]}")
+	f.from.writeMasks(t)
 	t.line("# More: protect: {git_config: false}, limits: {memory: 4g, pids: 2048, idle: 30m, wall: 8h}")
 	return []byte(t.String())
 }
