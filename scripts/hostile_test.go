@@ -77,13 +77,13 @@ func TestHostileSecond(t *testing.T) {
 func (b *bait) project() {
 	for name, text := range map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/config": "[core]\n\thooksPath = ci/hooks\n", ".git/hooks/own": "mine\n",
 		".git/objects/x": "", ".git/refs/x": "", "ci/hooks/post-checkout": "mine\n", ".envrc": "mine\n", ".claude/settings.json": "{}\n", ".vscode/tasks.json": "{}\n",
-		"app/.env":     "KEY=" + baitMark + "file\n", // which is empty to the agent
 		".hg/requires": "", "mise.toml": "# mine\n", "opencode.json": "{}\n"} {
 		b.op.write(filepath.Join(b.op.work, name), text, 0o644)
 	}
 }
 
-// secrets puts some of the operator's into the workspace.
+// secrets puts some of the operator's into the workspace, which are empty to the
+// agent.
 func (b *bait) secrets() {
 	b.Masked = []string{".env", "deploy/prod/id_ed25519"}
 	for _, f := range b.Masked {
@@ -109,7 +109,7 @@ func (b *bait) covered(t *testing.T) (list []string) {
 			list = append(list, rel)
 		}
 	}
-	for _, p := range append(hostRuns, "ci/hooks", "app/.env") {
+	for _, p := range slices.Concat(hostRuns, b.Masked, []string{"ci/hooks"}) {
 		if !slices.ContainsFunc(list, func(c string) bool { return p == c || strings.HasPrefix(p, c+"/") }) {
 			t.Errorf("%s is not covered: %s", p, list)
 		}
@@ -218,7 +218,9 @@ func TestHostileInDocker(t *testing.T) {
 				os.Remove(filepath.Join(d.work, f))
 			}
 			for _, p := range b.Protected { // empty folders are held back in no spelling
-				os.Remove(filepath.Join(d.work, strings.ToUpper(filepath.Dir(p))))
+				for dir := filepath.Dir(strings.ToUpper(p)); dir != "."; dir = filepath.Dir(dir) {
+					os.Remove(filepath.Join(d.work, dir))
+				}
 			}
 			if after := tree(t, d.work); after != before {
 				t.Errorf("left in the workspace:\n%s\nit was:\n%s", after, before)
