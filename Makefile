@@ -32,7 +32,7 @@ images: build ## the image of the docker backend's parts, on the engine that doc
 fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz-all $(FUZZTIME)
 
-bench: bench-packages bench-proxy ## both of the next two, about five minutes
+bench: bench-packages bench-proxy bench-bottle ## all of the next three, about six minutes
 
 bench-packages: ## benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem -benchtime 0.5s ./pkg/...
@@ -40,6 +40,10 @@ bench-packages: ## benchmarks of the packages
 bench-proxy: build ## the proxy beside no proxy, nginx, squid, mitmproxy; BENCH= are flags
 	go build $(GOFLAGS) -o bin/ ./scripts/bench
 	bin/bench $(BENCH)
+
+bench-bottle: build ## the start of bottles, and their memory; BENCH= are flags
+	go build $(GOFLAGS) -o bin/ ./scripts/benchbottle
+	bin/benchbottle $(BENCH)
 
 lint: ## gofmt, vet (the operator's tools for macOS too), modules as they were
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
@@ -65,4 +69,4 @@ install: build man ## programs and manual pages into PREFIX (default /usr/local)
 clean: ## what was built
 	rm -rf bin
 
-.PHONY: help build demo test race interop images fuzz bench bench-packages bench-proxy lint arrows check man install clean
+.PHONY: help build demo test race interop images fuzz bench bench-packages bench-proxy bench-bottle lint arrows check man install clean

@@ -314,6 +314,7 @@ func (r *running) attend() error {
 	}()
 	over, unwatch := r.watch.over()
 	defer unwatch()
+	defer sandbox.Settle()()
 	gone, died := r.jail.gone(), r.died
 	var late <-chan time.Time
 	killed := false

@@ -59,6 +59,7 @@ func reapMain() int {
 	if s.Agent.Grouped {
 		p.heard = make(chan bool, 1)
 	}
+	Settle()
 	go p.obey()
 	code := p.reap()
 	if p.heard != nil {

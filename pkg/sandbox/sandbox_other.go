@@ -102,6 +102,9 @@ func Begin(Config) (*Sandbox, error) { return nil, errOther }
 // Built is Probe's error.
 func (s *Sandbox) Built() error { return errOther }
 
+// Settle does nothing.
+func Settle() (stop func()) { return func() {} }
+
 // Listener is nil.
 func (s *Sandbox) Listener(string) *os.File { return nil }
 
