@@ -43,6 +43,7 @@ func TestAgents(t *testing.T) {
 
 // TestDockerAgent is the same in containers, of an image with a user of its own.
 func TestDockerAgent(t *testing.T) {
+	alongside(t)
 	d := newDockside(t, "")
 	program, err := os.ReadFile(worldProgram(t))
 	must(t, err)

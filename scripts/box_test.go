@@ -176,13 +176,20 @@ var atEnd struct {
 	list []func()
 }
 
-// partsImages are the images of the programs, by the engine that has them.
-var partsImages = map[string]string{}
+// partsImages are the images of the programs, by the engine that has them. The lock
+// is held while one is made.
+var (
+	partsImages = map[string]string{}
+	making      sync.Mutex
+	building    sync.Mutex // of world
+)
 
 // partsImage is an image of nothing but the toolkit's static programs and world,
 // made once for each engine.
 func partsImage(t *testing.T, e *docker.Engine) string {
 	t.Helper()
+	making.Lock()
+	defer making.Unlock()
 	if image := partsImages[e.String()]; image != "" {
 		return image
 	}
@@ -210,6 +217,8 @@ func partsImage(t *testing.T, e *docker.Engine) string {
 // worldProgram builds testdata/world once.
 func worldProgram(t *testing.T) (path string) {
 	t.Helper()
+	building.Lock()
+	defer building.Unlock()
 	path = filepath.Join(base, "bin", "world")
 	if _, err := os.Stat(path); err == nil {
 		return path

@@ -19,6 +19,7 @@ import (
 // bottlerun starts nothing and says why. The image holds the static programs
 // and nothing else, so that nothing else can be needed.
 func TestInContainer(t *testing.T) {
+	alongside(t)
 	needDocker(t)
 	image := fmt.Sprintf("bottle-e2e:%d-%d", os.Getpid(), time.Now().UnixNano())
 	cmd := exec.Command("docker", "import", "-", image)
@@ -47,6 +48,11 @@ func TestInContainer(t *testing.T) {
 		}
 	}
 }
+
+// alongside lets a test of containers run beside others: most of its time it waits
+// for the engine. Not those that leave a bottle dead for a while, which another
+// one's gc would remove, and of those with a gc but one.
+func alongside(t *testing.T) { t.Parallel() }
 
 // needDocker skips the test where there is no engine, unless one is required.
 func needDocker(t *testing.T) {

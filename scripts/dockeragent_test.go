@@ -28,6 +28,8 @@ var agentTools = []string{"sh", "curl", "cat", "ls", "id", "env", "sleep", "mkdi
 // libraries they need, and nothing of the toolkit's.
 func agentImage(t *testing.T, e *docker.Engine) string {
 	t.Helper()
+	making.Lock()
+	defer making.Unlock()
 	key := "agent on " + e.String()
 	if image := partsImages[key]; image != "" {
 		return image

@@ -16,9 +16,11 @@ import (
 // TestDockerBottle is the main job in containers, in both networks: refused,
 // proposed, approved, through, with a credential that the agent never sees.
 func TestDockerBottle(t *testing.T) {
+	alongside(t)
 	for _, way := range [][2]string{{"none", ""}, {"bridge", ""}, {"none", "pipelock"}, {"bridge", "pipelock"}} {
 		network := way[0]
 		t.Run(network+way[1], func(t *testing.T) {
+			alongside(t)
 			more := ""
 			if way[1] != "" {
 				more = "pipelock: {image: \"" + lockImage(t, dockertest.Engine(t)) + "\"}\n"
@@ -122,6 +124,7 @@ func noSecret(t *testing.T, d *dockside, b *bottle) {
 // TestDockerWorkspace: it is copied there and back; what the host would run is
 // held back, what the host has changed meanwhile stays.
 func TestDockerWorkspace(t *testing.T) {
+	alongside(t)
 	d := newDockside(t, "")
 	write := func(name, text string) {
 		must(t, os.MkdirAll(filepath.Dir(filepath.Join(d.work, name)), 0o755))
@@ -158,6 +161,7 @@ func TestDockerWorkspace(t *testing.T) {
 
 // TestDockerExits: the agent's own code, by the engine's books.
 func TestDockerExits(t *testing.T) {
+	alongside(t)
 	d := newDockside(t, "")
 	for _, c := range []struct {
 		code     int
@@ -224,6 +228,7 @@ func TestDockerExits(t *testing.T) {
 // TestDockerKilled: a launcher that is killed, at any time, leaves nothing that gc
 // does not find, and the bottle ends with it.
 func TestDockerKilled(t *testing.T) {
+	alongside(t)
 	d := newDockside(t, "")
 	must(t, os.WriteFile(filepath.Join(d.work, "file"), []byte("work\n"), 0o644))
 	began := time.Now()
@@ -269,7 +274,7 @@ func TestDockerKilled(t *testing.T) {
 func TestDockerStart(t *testing.T) {
 	d := newDockside(t, "")
 	var ready, whole []time.Duration
-	for range 5 {
+	for range 3 {
 		began := time.Now()
 		r := d.sail("", d.name, "--", "sh", "-c", "read a b </proc/uptime; echo $a")
 		whole = append(whole, time.Since(began))
@@ -282,9 +287,9 @@ func TestDockerStart(t *testing.T) {
 	}
 	slices.Sort(ready)
 	slices.Sort(whole)
-	t.Logf("median of 5: ready %v, whole run %v", ready[2].Round(time.Millisecond), whole[2].Round(time.Millisecond))
+	t.Logf("median of 3: ready %v, whole run %v", ready[1].Round(time.Millisecond), whole[1].Round(time.Millisecond))
 	if ready[0] > 6*time.Second {
-		t.Errorf("the fastest of 5 starts took %v", ready[0])
+		t.Errorf("the fastest of 3 starts took %v", ready[0])
 	}
 }
 

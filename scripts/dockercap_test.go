@@ -15,6 +15,7 @@ import (
 // the agent of a bottle in containers asks for. The route is there at once, the tool
 // when the bottle is started again.
 func TestDockerCapability(t *testing.T) {
+	alongside(t)
 	d := newDockside(t, "")
 	first := "FROM " + agentImage(t, d.e) + "\nENV FIRST=1\n"
 	second := first + "RUN ln -s cat /bin/newtool\n"

@@ -12,6 +12,7 @@ import (
 // TestDockerFar is a bottle on an engine elsewhere, whose network and files are
 // not this machine's.
 func TestDockerFar(t *testing.T) {
+	alongside(t)
 	host := secondEngine(t)
 	d := newDocksideOn(t, docker.At("", "", host), "")
 	d.env = append(d.env, "DOCKER_HOST="+host)
@@ -32,6 +33,7 @@ func TestDockerFar(t *testing.T) {
 // TestDockerPodman is the same with podman's command line, in the one network
 // that it can keep shut.
 func TestDockerPodman(t *testing.T) {
+	alongside(t)
 	if _, err := exec.LookPath("podman"); err != nil {
 		t.Skip(err)
 	}

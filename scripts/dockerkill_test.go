@@ -62,6 +62,7 @@ done
 // TestDockerApplyKilled: an apply that is killed, wherever it is, leaves a valid
 // table served and no lock held, and the next one repairs the rest.
 func TestDockerApplyKilled(t *testing.T) {
+	alongside(t)
 	b := newBox(t, dockertest.Engine(t))
 	const kill = "kill -9 $PPID; exit 1"
 	asked := filepath.Join(t.TempDir(), "asked")

@@ -26,6 +26,7 @@ import (
 // TestDockerTwoAtOnce: of two changes at the same time, made on two machines as far
 // as the tools can tell, none is lost. BOTTLE_ROUNDS asks for more rounds.
 func TestDockerTwoAtOnce(t *testing.T) {
+	alongside(t)
 	rounds := 10
 	if n, err := strconv.Atoi(os.Getenv("BOTTLE_ROUNDS")); err == nil {
 		rounds = n
@@ -63,6 +64,7 @@ func TestDockerTwoAtOnce(t *testing.T) {
 // TestDockerCredential: one that comes with a route works at once, and is in its
 // file alone.
 func TestDockerCredential(t *testing.T) {
+	alongside(t)
 	b := newBox(t, dockertest.Engine(t))
 	op := b.op
 	const value, second = "a-credential-of-e2e", "another-credential-of-e2e"
@@ -147,6 +149,7 @@ func onlyInItsFile(t *testing.T, b *box, value string) {
 // TestDockerNoFailedRequest: while the table changes again and again no request
 // fails, and a stream goes on.
 func TestDockerNoFailedRequest(t *testing.T) {
+	alongside(t)
 	const requests, applies = 5000, 20
 	b := newBox(t, dockertest.Engine(t))
 	client := b.client()

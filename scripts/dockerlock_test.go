@@ -150,6 +150,7 @@ func TestDockerLock(t *testing.T) {
 // TestDockerAdd: a route behind pipelock takes few runs of docker's command line,
 // each of which takes its time.
 func TestDockerAdd(t *testing.T) {
+	alongside(t)
 	b := newBox(t, dockertest.Engine(t))
 	b.startLock()
 	calls := filepath.Join(t.TempDir(), "calls")

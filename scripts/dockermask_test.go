@@ -10,6 +10,7 @@ import (
 // TestDockerMasks: files of credentials are empty in a container, of a copied
 // workspace and of the folder itself, and are what they were afterwards.
 func TestDockerMasks(t *testing.T) {
+	alongside(t)
 	const secret = "a-secret-of-the-workspace\n"
 	files := []string{".env", "app/.env.local", "private/key"}
 	for _, bind := range []bool{false, true} {

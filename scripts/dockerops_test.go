@@ -17,6 +17,7 @@ import (
 // TestDockerRoutes is the operator's way with a bottle in containers that he finds
 // by its labels alone.
 func TestDockerRoutes(t *testing.T) {
+	alongside(t)
 	b := newBox(t, dockertest.Engine(t))
 	op, of := b.op, []string{"-bottle", b.slug}
 	b.served("allowed.test")
@@ -102,6 +103,7 @@ func edits(t *testing.T, b *box) {
 
 // TestPodman: the same verbs with podman as the command line.
 func TestPodman(t *testing.T) {
+	alongside(t)
 	podman, err := exec.LookPath("podman")
 	if err != nil {
 		t.Skip(err)

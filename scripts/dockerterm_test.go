@@ -11,6 +11,7 @@ import (
 // TestDockerTerminal: the agent has a terminal of the right size from the start,
 // ^C, a resize, and its own exit code.
 func TestDockerTerminal(t *testing.T) {
+	alongside(t)
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Skip(err)
 	}
@@ -44,6 +45,7 @@ func TestDockerTerminal(t *testing.T) {
 // TestDockerBind: the agent has the workspace itself, as its owner, and what the
 // host would run is read-only in it and cannot be moved away.
 func TestDockerBind(t *testing.T) {
+	alongside(t)
 	d := newDockside(t, "")
 	if os.Geteuid() == 0 {
 		d.want(1, "is root's, and the agent is never root", "bottlerun", "run", "-backend", "docker", "-bind", "-f", d.manifest, d.name, "--", "sh")

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,12 +26,17 @@ type farEngine struct {
 }
 
 // far is the one that tests share.
-var far *farEngine
+var (
+	far      *farEngine
+	starting sync.Mutex
+)
 
 // secondEngine is the DOCKER_HOST of a second engine, which all tests share: it is
 // empty but for what they make.
 func secondEngine(t *testing.T) string {
 	t.Helper()
+	starting.Lock()
+	defer starting.Unlock()
 	if far == nil {
 		e := startEngine(t)
 		far = e
@@ -126,6 +132,7 @@ func tail(s string, n int) string {
 
 // TestSecondEngine is everything that routesctl does against an engine elsewhere.
 func TestSecondEngine(t *testing.T) {
+	alongside(t)
 	host := secondEngine(t)
 	b := newBox(t, docker.At("", "", host), "DOCKER_HOST="+host)
 	op := b.op
@@ -173,6 +180,7 @@ func contexts(t *testing.T, b *box, host string) {
 
 // TestEngineStops: what cannot be asked is told so, by name.
 func TestEngineStops(t *testing.T) {
+	alongside(t)
 	e := startEngine(t)
 	t.Cleanup(e.stop)
 	b := newBox(t, e.engine(), "DOCKER_HOST="+e.host)

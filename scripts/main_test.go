@@ -4,11 +4,14 @@
 package scripts
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"bottle/pkg/mirror/standin"
@@ -50,6 +53,12 @@ func installed(m *testing.M) int {
 	if err := install(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	// Tests that run beside others wait for an engine: there may be more of them at
+	// once than processors.
+	flag.Parse()
+	if at := flag.Lookup("test.parallel").Value; at.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		at.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0)))
 	}
 	code := m.Run()
 	for _, f := range atEnd.list {
