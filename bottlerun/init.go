@@ -105,6 +105,7 @@ func find(work string, getenv func(string) string) *found {
 		f.name = "bottle"
 	}
 	f.findProfiles(work)
+	f.findHosts(work)
 	f.findRemotes(work)
 	return f
 }
