@@ -282,14 +282,23 @@ func (h hierarchy) has(group, file, controller string) bool {
 
 // parent is the nearest group above our own in which we may make one with limits.
 func (h hierarchy) parent(lim Limits) (string, error) {
+	handed := false
 	for group := h.own; ; group = filepath.Dir(group) {
 		dir := filepath.Join(h.mount, group)
-		if (group != h.own || isRoot(dir)) && (lim.Memory == 0 || h.has(group, "cgroup.subtree_control", limitMemory)) && mayMake(dir) {
-			return dir, nil
+		if group != h.own || isRoot(dir) {
+			hands := h.has(group, "cgroup.subtree_control", limitMemory)
+			if (hands || lim.Memory == 0) && mayMake(dir) {
+				return dir, nil
+			}
+			handed = handed || hands
 		}
-		if group == "/" {
-			return "", fmt.Errorf("no control group above %s in which we may make one with a memory limit\n%s", filepath.Join(h.mount, h.own), hintDocker)
+		if group != "/" {
+			continue
 		}
+		if !handed {
+			return "", fmt.Errorf("no control group above %s hands the memory controller down\nhint: as root, echo +memory +pids +cpu >%s/cgroup.subtree_control", filepath.Join(h.mount, h.own), dir)
+		}
+		return "", fmt.Errorf("no control group above %s is this user's to make one in\nhint: start bottlerun in a group below one that is this user's, its cgroup.procs and all; or -backend docker, whose engine bounds memory", filepath.Join(h.mount, h.own))
 	}
 }
 
