@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"testing"
 
 	"bottle/pkg/docker/dockertest"
+	"bottle/pkg/term/termtest"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,6 +34,8 @@ type bait struct {
 	mu      sync.Mutex
 	touched []string
 	fd      *os.File // a connection that the launcher has inherited
+	// terminal has the launcher on one of its own.
+	terminal bool
 }
 
 // baitMark begins each secret of the operator's.
@@ -171,6 +176,7 @@ func (b *bait) storm(args ...string) ([]attempt, result) {
 	var errs strings.Builder
 	cmd := b.op.command(b.op.t.Context(), "bottlerun", append(args, "--", "./hostile")...)
 	cmd.Stdout, cmd.Stderr = out, &errs
+	drawn := b.onTerminal(cmd, out)
 	cmd.ExtraFiles = make([]*os.File, 252-3)
 	cmd.ExtraFiles[77-3], cmd.ExtraFiles[251-3] = out, b.fd
 	started := make(chan error)
@@ -191,15 +197,41 @@ func (b *bait) storm(args ...string) ([]attempt, result) {
 	if cmd.ProcessState == nil {
 		b.op.t.Fatal(err)
 	}
+	drawn()
 	data, err := os.ReadFile(out.Name())
 	must(b.op.t, err)
 	r := result{code: cmd.ProcessState.ExitCode(), out: string(data), errors: errs.String()}
 	return attempts(r.out), r
 }
 
+// onTerminal gives cmd a terminal, if it is to have one, and copies what is drawn
+// there to out. What it returns waits for the rest, and looks for what somebody
+// has typed into it.
+func (b *bait) onTerminal(cmd *exec.Cmd, out io.Writer) (drawn func()) {
+	t := b.op.t
+	if !b.terminal {
+		return func() {}
+	}
+	master, slave := termtest.Open(t, 80, 24)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true
+	copied := make(chan error)
+	go func() {
+		_, err := io.Copy(out, master)
+		copied <- err
+	}()
+	return func() {
+		if n, err := unix.IoctlGetInt(int(slave.Fd()), unix.TIOCINQ); err != nil || n != 0 {
+			t.Errorf("%d characters are typed into the operator's terminal, %v", n, err)
+		}
+		slave.Close()
+		<-copied // with the error that a terminal ends with
+	}
+}
+
 func attempts(out string) (list []attempt) {
 	for line := range strings.Lines(out) {
-		if f := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); len(f) == 4 {
+		if f := strings.Split(strings.TrimRight(line, "\r\n"), "\t"); len(f) == 4 {
 			list = append(list, attempt{f[0], f[1], f[2], f[3]})
 		}
 	}

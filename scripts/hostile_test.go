@@ -73,6 +73,25 @@ func TestHostileSecond(t *testing.T) {
 	})
 }
 
+// TestHostileOnTerminal: with a terminal the agent has one of its own, and nothing
+// of the operator's.
+func TestHostileOnTerminal(t *testing.T) {
+	op := asSelf(t)
+	b := newBait(t, op)
+	b.route()
+	b.Local, b.terminal, b.Only = true, true, []string{"descriptors", "streams", "process 1", "terminal"}
+	list, r := b.besiege("siege")
+	blocked := count(list, "blocked")
+	for _, row := range b.Only {
+		if blocked[row] < siegeRows[row] {
+			t.Errorf("%s: %d attempts blocked; wanted at least %d", row, blocked[row], siegeRows[row])
+		}
+	}
+	if r.code != 0 {
+		t.Errorf("%v", r)
+	}
+}
+
 // project makes the workspace one that has some of the protected paths.
 func (b *bait) project() {
 	for name, text := range map[string]string{".git/HEAD": "ref: refs/heads/main\n", ".git/config": "[core]\n\thooksPath = ci/hooks\n", ".git/hooks/own": "mine\n",
