@@ -26,6 +26,9 @@ var hostRuns = []string{".git/hooks", ".git/config", ".gitmodules", ".mcp.json",
 	"mise.toml", "opencode.json"}
 
 // TestHostile: an agent that tries every row of the threat model gets nowhere.
+//
+// README: A hostile agent that tries each row of the threat model
+// (`scripts/testdata/hostile`) is blocked at each, in both backends.
 func TestHostile(t *testing.T) {
 	asEach(t, func(t *testing.T, op *operator) {
 		b := newBait(t, op)
