@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -101,6 +102,11 @@ func (h *hostile) proc() {
 	symbols, _ := os.ReadFile("/proc/kallsyms")
 	h.holds("addresses of the kernel's", strings.Trim(firstField(symbols), "0") == "", firstField(symbols))
 	h.refused("save oneself from the oom killer", os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0), unix.EACCES, unix.EPERM)
+	groups, err := os.ReadFile("/proc/self/cgroup")
+	for line := range strings.Lines(string(groups)) {
+		h.holds("the host's control groups", strings.HasSuffix(line, ":/\n") || !h.Local, line)
+	}
+	h.holds("no control groups to look at", err == nil || errors.Is(err, fs.ErrNotExist), err)
 	for _, f := range []string{"/sys/kernel/uevent_helper", "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/power/state", "/sys/fs/cgroup/cgroup.procs",
 		"/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/release_agent", "/sys/kernel/security/lockdown", "/sys/kernel/debug/x"} {
 		h.refused("write "+f, os.WriteFile(f, []byte("x"), 0))
