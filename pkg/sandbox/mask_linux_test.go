@@ -96,6 +96,15 @@ func TestMaskRefusals(t *testing.T) {
 		{"a closed folder", map[string]string{"d/.env": "x"}, func(dir string) error { return os.Chmod(filepath.Join(dir, "d"), 0) }, Policy{}, "cannot be read"},
 		{"a link into one that is closed", map[string]string{"d/x": "x", ".env": "->d/x"}, func(dir string) error { return os.Chmod(filepath.Join(dir, "d"), 0o400) }, Policy{}, "cannot be read"},
 		{"a socket in a masked folder", map[string]string{"p/x": "x"}, func(dir string) error { return makeSocket(filepath.Join(dir, "p/s")) }, Policy{Mask: []string{"p"}}, ""},
+		{"another name of it", map[string]string{".env": "x"}, link(".env", "a/notes"), Policy{}, "another name"},
+		{"one in a folder that is to be masked", map[string]string{"p/x": "x"}, link("p/x", "notes"), Policy{Mask: []string{"p"}}, "another name"},
+		{"two names that are both masked", map[string]string{".env": "x"}, link(".env", "a/notes"), Policy{Mask: []string{"notes"}}, ""},
+		{"another name that is shown", map[string]string{".env": "x"}, link(".env", "a/notes"), Policy{Show: []string{"notes"}}, ""},
+		{"another name of what is protected", map[string]string{".git/hooks/pre-commit": "x"}, link(".git/hooks/pre-commit", "a/notes"), Policy{}, "another name"},
+		{"of what is only read", map[string]string{"mise.toml": "x"}, link("mise.toml", "a/notes"), Policy{}, "another name"},
+		{"two names that are both protected", map[string]string{"mise.toml": "x"}, link("mise.toml", ".claude/notes"), Policy{}, ""},
+		{"one masked, one protected", map[string]string{".env": "x"}, link(".env", ".claude/notes"), Policy{}, "another name"},
+		{"another name of any other file", map[string]string{".env": "x", "b": "y"}, link("b", "a/notes"), Policy{}, ""},
 		{"a flood", nil, func(dir string) error {
 			for i := range maxMasks + 1 {
 				if err := os.WriteFile(filepath.Join(dir, strings.Repeat("x", i/100+1)+strings.Repeat("y", i%100)+".env"), nil, 0o600); err != nil {
@@ -128,6 +137,16 @@ func TestMaskRefusals(t *testing.T) {
 				t.Errorf("got %v; wanted %q", err, c.want)
 			}
 		})
+	}
+}
+
+// link makes another name of a file.
+func link(of, name string) func(dir string) error {
+	return func(dir string) error {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			return err
+		}
+		return os.Link(filepath.Join(dir, of), filepath.Join(dir, name))
 	}
 }
 

@@ -54,7 +54,7 @@ type Workspace struct {
 // OpenWorkspace checks the folder path against what an agent must not get:
 // system folders, the home folder (unless pol.Force), folders that hold or lie
 // in pol.Hidden, folders with sockets in them, and protected paths and files of
-// credentials that are symbolic links. It then makes the placeholders; Close removes them.
+// credentials that are symbolic links or have other names there. It then makes the placeholders; Close removes them.
 func OpenWorkspace(path string, pol Policy) (*Workspace, error) {
 	canonical, err := canonicalDir(path)
 	if err != nil {
@@ -101,7 +101,10 @@ func (w *Workspace) prepare(pol Policy) error {
 	if err := unix.Flock(int(w.dir.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
 		return fmt.Errorf("workspace %s: a bottle is just leaving it; try again (%w)", w.Path, err)
 	}
-	return w.cover(pol)
+	if err := w.cover(pol); err != nil {
+		return err
+	}
+	return w.refuseAliases(pol)
 }
 
 // Notes are sentences for the operator about this workspace.
