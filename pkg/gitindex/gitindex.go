@@ -38,6 +38,9 @@ const (
 	longName = 0xfff
 )
 
+// maxName is the longest path that a system call takes (PATH_MAX, with its NUL).
+const maxName = 4095
+
 func entries(data []byte, hash int, each func(path, hash []byte)) error {
 	if len(data) < 12+hash || string(data[:4]) != "DIRC" {
 		return errors.New("git index: it has no header")
@@ -73,6 +76,9 @@ func entries(data []byte, hash int, each func(path, hash []byte)) error {
 		}
 		if n := int(flags & longName); n < longName && n != len(name) {
 			return errors.New("git index: a name of another length")
+		}
+		if len(name) > maxName {
+			return errors.New("git index: a name longer than a path can be")
 		}
 		each(name, e[statSize:statSize+hash])
 		rest = e[fixed+used:]

@@ -191,6 +191,9 @@ func (w *Workspace) rel(path string) string {
 	return strings.TrimPrefix(path, strings.TrimSuffix(w.Path, "/")+"/")
 }
 
+// maxIndex is the size up to which an index is read: of more than a million files.
+const maxIndex = 128 << 20
+
 // maxCompared is the size up to which a file is compared with git's.
 const maxCompared = 1 << 20
 
@@ -213,7 +216,7 @@ func (w *Workspace) inGit(found []finding) map[string]bool {
 	}
 	tracked := map[string]bool{}
 	for root, files := range byRepository {
-		index, err := w.readAll(w.gitDir(root)+"/index", 512<<20)
+		index, err := w.readAll(w.gitDir(root)+"/index", maxIndex)
 		if err != nil {
 			continue
 		}
@@ -269,9 +272,7 @@ func (w *Workspace) readAll(rel string, limit int64) ([]byte, error) {
 	if !fi.Mode().IsRegular() || fi.Size() > limit {
 		return nil, fs.ErrInvalid
 	}
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if int64(len(data)) > limit {
-		return nil, fs.ErrInvalid
-	}
+	data := make([]byte, fi.Size()) // at once: growing into it takes twice as much
+	_, err = io.ReadFull(f, data)
 	return data, err
 }
