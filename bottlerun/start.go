@@ -113,11 +113,14 @@ func (p *plan) whoRuns() error {
 		p.name, rec.Launcher.Pid, rec.Started.Format(time.RFC3339), rec.Workspace, p.name)
 }
 
-// interrupted reports a signal that came before there was an agent for it.
+// interrupted reports a signal, or the death of a part, that came before there was an
+// agent for it.
 func (r *running) interrupted() error {
 	select {
 	case sig := <-r.signals:
 		return fmt.Errorf("%v: the bottle was not started", sig)
+	case p := <-r.died:
+		return p.death()
 	default:
 		return nil
 	}
