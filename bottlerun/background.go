@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"syscall"
@@ -80,6 +81,31 @@ func launch(ctx context.Context, env *cli.Env, args []string) error {
 		err = errors.New("the launcher ended without a word")
 	}
 	return err
+}
+
+// checkOutput refuses a file in the workspace: the agent could put a link in its place,
+// and we would write where that leads.
+func (p *plan) checkOutput(o options) error {
+	if o.output == "" || p.backend == backendEnv {
+		return nil
+	}
+	abs, err := filepath.Abs(o.output)
+	if err != nil {
+		return err
+	}
+	places := []string{abs}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
+		places = append(places, filepath.Join(dir, filepath.Base(abs)))
+	}
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		places = append(places, real)
+	}
+	for _, path := range places {
+		if rel, err := filepath.Rel(p.work, path); err == nil && filepath.IsLocal(rel) {
+			return cli.Refusedf("-output %s: it is in the workspace, where the agent could put a link in its place; wanted a file elsewhere\nhint: start keeps the output itself, for 'bottlerun logs NAME agent'", o.output)
+		}
+	}
+	return nil
 }
 
 // A background is what the flags -output and -ready make of a run.

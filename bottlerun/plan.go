@@ -62,7 +62,7 @@ type options struct {
 // makePlan decides and checks everything that can be checked beforehand.
 func makePlan(o options, getenv func(string) string) (*plan, error) {
 	p := &plan{getenv: getenv, readOnly: o.readOnly, context: o.context}
-	for _, step := range []func(options) error{p.readManifest, p.findBackend, p.findDocker, p.findWorkspace, p.findName, p.findCommand, p.findRoutes, p.findPipelock, p.findTokens, p.findPrograms, p.setPolicy} {
+	for _, step := range []func(options) error{p.readManifest, p.findBackend, p.findDocker, p.findWorkspace, p.findName, p.findCommand, p.findRoutes, p.findPipelock, p.findTokens, p.findPrograms, p.setPolicy, p.checkOutput} {
 		if err := step(o); err != nil {
 			return nil, err
 		}
