@@ -99,7 +99,7 @@ func (r *running) steps() []func() error {
 	}
 	// The jail is built, by its own first process, while the parts get ready; what
 	// they are to serve reaches them then.
-	return []func() error{r.beginAuthority, r.clean, r.openRecord, r.openJail, r.awaitAuthority, r.beginJail,
+	return []func() error{r.beginAhead, r.clean, r.openRecord, r.openJail, r.awaitAuthority, r.beginJail,
 		r.writeState, r.startPipelock, r.startProxy, r.startSuperviser, r.awaitJail, r.lend, r.fillRecord, r.letGo}
 }
 
@@ -138,9 +138,12 @@ func (r *running) clean() error {
 	return cleanStale(r.env, r.dir, rec)
 }
 
-// beginAuthority has the bottle's authority made, a new one for each run, while the
-// workspace is looked at.
-func (r *running) beginAuthority() error {
+// beginAhead has made what takes its time, while the workspace is looked at: the
+// bottle's authority, a new one for each run, and what root's workspace needs.
+func (r *running) beginAhead() error {
+	if r.backend == backendLocal {
+		r.policy.Begin(r.work)
+	}
 	r.authority = make(chan error, 1)
 	go func() { r.authority <- r.makeAuthority() }()
 	return nil

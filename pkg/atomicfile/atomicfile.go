@@ -43,6 +43,9 @@ func write(path string, data []byte, mode fs.FileMode, sync bool) error {
 
 // fill writes data to f, gives it mode, and closes it, with sync once its bytes are on disk.
 func fill(f *os.File, data []byte, mode fs.FileMode, sync bool) error {
+	if !sync {
+		reserve(f, len(data))
+	}
 	_, err := f.Write(data)
 	if err == nil {
 		// Chmod rather than OpenFile's mode, which the umask would narrow.

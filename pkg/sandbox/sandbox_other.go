@@ -28,6 +28,9 @@ type Policy struct {
 	Getenv      func(string) string
 }
 
+// Begin does nothing.
+func (*Policy) Begin(string) {}
+
 var errOther = fmt.Errorf("%w: it needs Linux namespaces\nhint: run it in a Linux virtual machine", ErrUnsupported)
 
 // Stages does nothing: this system has no stages.

@@ -27,11 +27,29 @@ type Policy struct {
 	Hidden      []string // host folders, absolute, that no workspace may contain or lie in
 	Dry         bool     // for a plan: check everything, make no placeholder
 	Getenv      func(string) string
+
+	idmap func() (*os.File, error) // what Begin began
 }
 
 // writable reports whether rel is left to the agent.
 func (p Policy) writable(rel string) bool {
 	return slices.ContainsFunc(p.Writable, func(x string) bool { return within(rel, filepath.Clean(x)) })
+}
+
+// Begin starts ahead what OpenWorkspace of path will need a process for, so that it
+// is there by then. OpenWorkspace has to follow.
+func (pol *Policy) Begin(path string) {
+	if fi, err := os.Stat(path); err == nil {
+		if id, err := identityFor(fi, pol.Getenv); err == nil && id.Mapped {
+			pol.idmap = beginIdmap()
+		}
+	}
+}
+
+func beginIdmap() func() (*os.File, error) {
+	idmap := sync.OnceValues(rootIdmap)
+	go idmap()
+	return idmap
 }
 
 // A Workspace is a folder that was found fit to be given to an agent. It is
@@ -88,9 +106,10 @@ func (w *Workspace) prepare(pol Policy) error {
 		return err
 	}
 	if w.owner.Mapped && !pol.Dry {
-		// A process has to be started for it: meanwhile the rest is looked at.
-		w.idmap = sync.OnceValues(rootIdmap)
-		go w.idmap()
+		w.idmap = pol.idmap
+		if w.idmap == nil {
+			w.idmap = beginIdmap()
+		}
 	}
 	if err := w.look(pol); err != nil {
 		return err
