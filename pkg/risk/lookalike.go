@@ -167,7 +167,7 @@ func (n *name) resembles(known string) bool {
 		return false // places in one are none in the other
 	}
 	first := n.end - (len(n.host) - len(own))
-	return first >= shortName && slip(own, other, first) || len(known) >= 2*shortName && slip(n.host, known, n.end)
+	return min(first, strings.IndexByte(other, '.')) >= shortName && slip(own, other, first) || len(known) >= 2*shortName && slip(n.host, known, n.end)
 }
 
 // shortName is the length below which names are near each other by chance.

@@ -2,6 +2,7 @@ package risk
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,26 @@ func TestNoLookalike(t *testing.T) {
 	} {
 		if got := Name(host, knowing(t, known)); len(got) > 0 {
 			t.Errorf("%s beside %s: %q", host, known, Texts(got))
+		}
+	}
+}
+
+// TestRealNames: hosts that people do allow side by side are no lookalikes of each
+// other.
+func TestRealNames(t *testing.T) {
+	hosts := strings.Fields(`
+		google.com google.de github.com gitlab.com githubusercontent.com github.io githubassets.com docker.com docker.io npmjs.org npmjs.com
+		pypi.org python.org pythonhosted.org rubygems.org crates.io golang.org go.dev debian.org ubuntu.com anthropic.com openai.com chatgpt.com
+		azure.com azure.net azurewebsites.net amazonaws.com amazon.com bitbucket.org sourceforge.net maven.org gradle.org nuget.org packagist.org
+		cloudflare.com cloudfront.net fastly.net fastly.com slack.com atlassian.com atlassian.net microsoft.com live.com bing.com ghcr.io quay.io
+		gcr.io k8s.io kernel.org apache.org archive.org arxiv.org unpkg.com esm.sh jsdelivr.net deno.land deno.com bun.sh vercel.com vercel.app
+		netlify.com netlify.app heroku.com herokuapp.com gnu.org gnome.org kde.org jsr.io pnpm.io yarnpkg.com nodejs.org electronjs.org
+		conda.io anaconda.org anaconda.com hex.pm hexdocs.pm cpan.org metacpan.org haskell.org ocaml.org rust-lang.org swift.org kotlinlang.org
+		sentry.io datadoghq.com newrelic.com stripe.com paypal.com twilio.com sendgrid.net mailgun.net x.com t.co s3.amazonaws.com api.githubcopilot.com`)
+	for i, host := range hosts {
+		others := slices.Concat(hosts[:i], hosts[i+1:])
+		if got := Name(host, knowing(t, others...)); len(got) > 0 {
+			t.Errorf("%s: %q", host, Texts(got))
 		}
 	}
 }

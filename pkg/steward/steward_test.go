@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"bottle/pkg/docker"
 )
 
 // A way is a stream to serve in this process.
@@ -175,6 +177,16 @@ func TestWaitsNot(t *testing.T) {
 	<-w.ended
 	if !strings.Contains(w.err.Error(), "nobody waits for the lock") {
 		t.Errorf("it ended with %v", w.err)
+	}
+}
+
+// TestOtherVersion: a program that knows no steward has said so by its exit code.
+func TestOtherVersion(t *testing.T) {
+	w := &way{Reader: strings.NewReader(""), ended: make(chan struct{}), err: &docker.Error{Program: "docker", Args: []string{"exec"}, Code: 2, Stderr: "unknown verb _steward"}}
+	close(w.ended)
+	_, w.in = io.Pipe()
+	if _, err := begin(t.Context(), w); !errors.Is(err, ErrVersion) || !strings.Contains(err.Error(), "unknown verb _steward\nhint: use the toolkit that the bottle was started with") {
+		t.Errorf("got %v", err)
 	}
 }
 
