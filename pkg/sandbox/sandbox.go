@@ -5,12 +5,13 @@
 //
 // The stages, each a new execution of the program's own file:
 //
-//	launcher   Start: clones the namespaces, keeps the agent's streams
+//	launcher   Begin: clones the namespaces, keeps the agent's streams
 //	_init      process 1 builds: mounts, listeners; then drops its rights, joins
-//	           a keyring of its own and puts on the system call filter
-//	_reap      process 1 goes on: self-test, starts the agent, reaps, signals
+//	           a keyring of its own, puts on the system call filter, starts _agent
+//	_reap      process 1 goes on: self-test, lets the agent go, reaps, signals
 //	_agent     the agent's process before it becomes the agent: its limit of
-//	           processes, Landlock; then executes the command
+//	           processes, Landlock; waits for the word of _reap; then executes the
+//	           command
 //	_second    the parent of one more command, for a process that asked the
 //	           launcher (second_linux.go)
 //
