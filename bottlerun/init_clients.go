@@ -24,6 +24,8 @@ func (f *found) findClients(dirs []string, nodes bool) {
 }
 
 // nodeVersion is what this machine's node says of itself, "" where there is none.
+// It is asked in /: a manager of versions takes the one that files of this folder
+// name, which may be a program of the project's.
 func (f *found) nodeVersion() string {
 	path, err := lookPath("node", f.getenv)
 	if err != nil {
@@ -31,7 +33,9 @@ func (f *found) nodeVersion() string {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	out, _ := exec.CommandContext(ctx, path, "--version").Output()
+	cmd := exec.CommandContext(ctx, path, "--version")
+	cmd.Dir, cmd.WaitDelay = "/", time.Second
+	out, _ := cmd.Output()
 	return string(out)
 }
 

@@ -40,14 +40,15 @@ func (f *found) findRemotes(work string) {
 	if err != nil {
 		return
 	}
-	cmd := exec.Command(git, "-C", work, "config", "--no-includes", "--get-regexp", `^remote\..*\.(url|pushurl)$`)
+	cmd := exec.Command(git, "-C", work, "config", "--no-includes", "--null", "--get-regexp", `^remote\..*\.(url|pushurl)$`)
+	cmd.Dir = "/" // as for profiles: what git stands for may be chosen by files of the folder
 	cmd.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(work), "GIT_CONFIG_NOSYSTEM=1")
 	out, err := cmd.Output()
 	if err != nil {
 		return // no repository, or none with a remote
 	}
-	for line := range strings.Lines(string(out)) {
-		key, address, _ := strings.Cut(strings.TrimSpace(line), " ")
+	for entry := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		key, address, _ := strings.Cut(entry, "\n")
 		name := strings.TrimPrefix(key[:strings.LastIndexByte(key, '.')], "remote.")
 		r, why := parseRemote(address)
 		switch {
@@ -102,7 +103,23 @@ func parseRemote(s string) (r *remote, why string) {
 		}
 	}
 	r.host, r.path = host, "/"+path
-	return r, ""
+	return r, r.unnamable()
+}
+
+// unnamable is why no route can have the remote's path or port; "" when one can.
+func (r *remote) unnamable() string {
+	named := route.Route{Host: r.host, PathAllowlist: []string{r.path}}
+	if r.port != "" {
+		port, err := strconv.Atoi(r.port)
+		if err != nil {
+			return err.Error()
+		}
+		named.Ports = []int{port}
+	}
+	if _, err := route.New([]route.Route{named}); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // instead are git's settings by which what begins as ssh is asked over https.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"bottle/pkg/escape"
 )
 
 // text collects the lines of a manifest.
@@ -21,14 +23,10 @@ func quoted(s string) string {
 	return string(data)
 }
 
-// comment is s as the rest of a comment's line.
+// comment is s as the rest of a comment's line. What is not plainly visible is
+// escaped: people read the manifest, and YAML takes no control characters.
 func comment(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 {
-			return ' '
-		}
-		return r
-	}, s)
+	return escape.Text(strings.ReplaceAll(s, "\n", " "), len(s)+1)
 }
 
 // manifest is the text of bottle.yaml.

@@ -42,8 +42,8 @@ func Variables(name string) (vars []Variable, secret []string, err error) {
 }
 
 // bare is an environment without the operator's settings. The system's stay: they
-// are shown in the bottle too.
-func bare() []string { return []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"} }
+// are shown in the bottle too. No tool makes a folder below this home, not as root.
+func bare() []string { return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.DevNull} }
 
 // differing are the settings that read gives with the operator's environment and
 // not without.

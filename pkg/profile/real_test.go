@@ -96,6 +96,30 @@ func TestRealTools(t *testing.T) {
 	}
 }
 
+// TestQuiet: a tool that is asked fetches nothing for itself and leaves nothing.
+func TestQuiet(t *testing.T) {
+	home := configured(t)
+	t.Setenv("GOTOOLCHAIN", "go1.99.0")
+	t.Setenv("GOPROXY", "http://127.0.0.1:1") // refuses
+	for tool, profile := range map[string]string{"npm": "npm", "go": "go"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			continue
+		}
+		if _, err := Routes(profile); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := Variables(profile); err != nil {
+			t.Error(err)
+		}
+	}
+	if logs, _ := filepath.Glob(home + "/.npm/_logs/*"); logs != nil {
+		t.Errorf("%s was made", logs)
+	}
+	if _, err := os.Lstat("/nonexistent"); err == nil { // a home that root can make
+		t.Error("/nonexistent was made")
+	}
+}
+
 // TestVariables: nothing to tell without a configuration, and never a password.
 func TestVariables(t *testing.T) {
 	home := configured(t)

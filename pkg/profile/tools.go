@@ -124,6 +124,10 @@ func mirrors(address string) ([]string, error) {
 // askTime is how long a tool may take for its answer.
 const askTime = 10 * time.Second
 
+// quiet has the tools answer and do nothing else: npm would ask for a newer version
+// of itself and write a log, go fetch the toolchain that GOTOOLCHAIN names.
+var quiet = []string{"npm_config_update_notifier=false", "npm_config_logs_max=0", "GOTOOLCHAIN=local"}
+
 // ask runs a tool of the operator's. In / and not here: a project's own .npmrc is
 // something that an earlier agent may have written. A nil env is the operator's.
 func ask(env []string, name string, args ...string) (string, error) {
@@ -131,6 +135,7 @@ func ask(env []string, name string, args ...string) (string, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = "/", env, time.Second
+	cmd.Env = append(cmd.Environ(), quiet...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
