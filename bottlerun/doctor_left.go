@@ -50,15 +50,16 @@ func boxed(folder string) bool {
 	return err == nil && len(slugs) > 0
 }
 
-// held reports whether the bottle in the folder runs.
+// held reports whether the bottle in the folder runs, or starts: the lock is there
+// long before the record where an image is built first.
 func held(folder string) bool {
 	root := filepath.Join(folder, doctorState)
-	slugs, err := state.List(root)
+	entries, err := os.ReadDir(root)
 	if err != nil {
 		return !errors.Is(err, fs.ErrNotExist)
 	}
-	for _, slug := range slugs {
-		if dir, err := state.At(root, slug); err == nil && dir.Running() {
+	for _, e := range entries {
+		if dir, err := state.At(root, e.Name()); err == nil && dir.Running() {
 			return true
 		}
 	}

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"bottle/pkg/docker"
+	"bottle/pkg/state"
 )
 
 // TestStarting: a run of another machine may be starting until a part of it has
@@ -30,5 +34,37 @@ func TestStarting(t *testing.T) {
 		if (why != "") != c.starting || c.starting && !strings.Contains(why, "gc' takes it in ") {
 			t.Errorf("%s: %q; wanted starting %v", what, why, c.starting)
 		}
+	}
+}
+
+// TestDoctorsLeft: a doctor whose bottle is being made is alive, however long its
+// image takes to build.
+func TestDoctorsLeft(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	folder, err := os.MkdirTemp("", doctorPrefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := state.At(filepath.Join(folder, doctorState), "web-doctor-1")
+	if err == nil {
+		err = dir.Make()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, err := dir.Hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(folder, long, long); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := doctorsLeft(); list != nil || err != nil {
+		t.Errorf("%q, %v: one that runs", list, err)
+	}
+	release()
+	if list, err := doctorsLeft(); !slices.Equal(list, []string{folder}) || err != nil {
+		t.Errorf("%q, %v; wanted what a killed one left", list, err)
 	}
 }
