@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"bottle/pkg/bottle"
 	"bottle/pkg/cli"
@@ -202,6 +203,9 @@ func (j *localJail) close() {
 	case !j.over:
 		j.sb.Abandon()
 	}
+	if j.sb != nil {
+		noteReplaced(j.env, j.sb.Replaced())
+	}
 	if j.work != nil {
 		notePlanted(j.env, j.work)
 		j.work.Close()
@@ -210,6 +214,13 @@ func (j *localJail) close() {
 		if err := j.group.Remove(); err != nil {
 			note(j.env, "%v", err)
 		}
+	}
+}
+
+// noteReplaced names what this machine's own programs have written anew.
+func noteReplaced(env *cli.Env, list []string) {
+	if len(list) > 0 {
+		note(env, "replaced on this machine while the bottle ran, and for a moment within the agent's reach: %s\nhint: look whether it is what you wrote", strings.Join(list, ", "))
 	}
 }
 

@@ -62,6 +62,7 @@ func (w *Workspace) cover(pol Policy) error {
 			return err
 		}
 	}
+	w.placed = slices.Clone(w.covered)
 	for _, rel := range slices.Concat(protectedIfThere, ofMercurial, w.inside(pol.Keep)) {
 		if err := w.coverPath(rel, false, pol); err != nil {
 			return err
@@ -185,6 +186,17 @@ func parentOf(dir int, rel string) (parent int, done func(), err error) {
 	}
 	parent, err = beneath.Open(dir, filepath.Dir(rel), unix.O_RDONLY|unix.O_DIRECTORY)
 	return parent, func() { unix.Close(parent) }, err
+}
+
+// placeAgain makes a placeholder where the host has removed what was covered. When
+// that fails there is something again, which is covered as it is.
+func (w *Workspace) placeAgain(rel string) {
+	parent, err := beneath.Open(int(w.dir.Fd()), filepath.Dir(rel), unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return
+	}
+	defer unix.Close(parent)
+	makePlaceholder(parent, filepath.Base(rel))
 }
 
 func makePlaceholder(parent int, name string) error {

@@ -24,6 +24,8 @@ type Sandbox struct {
 	killOnce  sync.Once
 	served    *net.UnixListener // of Serve, at the path socket
 	socket    string
+	w         *Workspace
+	guard     *guard
 }
 
 // Start is Begin and Built.
@@ -48,7 +50,7 @@ func Begin(cfg Config) (*Sandbox, error) {
 		return nil, errors.New("no workspace")
 	}
 	l := &launch{id: cfg.Workspace.owner}
-	sb := &Sandbox{l: l, exit: make(chan int, 1), ended: make(chan struct{}), listeners: map[string]*os.File{}, group: cfg.Group}
+	sb := &Sandbox{l: l, exit: make(chan int, 1), ended: make(chan struct{}), listeners: map[string]*os.File{}, group: cfg.Group, w: cfg.Workspace}
 	if err := sb.begin(cfg); err != nil {
 		sb.Abandon()
 		return nil, fmt.Errorf("sandbox: %w", err)
@@ -130,6 +132,9 @@ func (sb *Sandbox) Go(c Check) error {
 	if err != nil {
 		return err
 	}
+	if sb.guard, err = startGuard(sb.Pid(), sb.w, sb.Kill); err != nil {
+		return err
+	}
 	if err := sb.l.ctl.send(message{Kind: kindGo, Healthy: c.Healthy, Reach: append(reach, c.Reach...)}); err != nil {
 		return ErrLost
 	}
@@ -195,7 +200,7 @@ func (sb *Sandbox) Wait() (int, error) {
 	sb.streams.finish()
 	sb.release()
 	if !ok {
-		return CannotStart, ErrLost
+		return CannotStart, sb.lost()
 	}
 	return code, nil
 }
@@ -226,6 +231,9 @@ func (sb *Sandbox) Abandon() {
 }
 
 func (sb *Sandbox) release() {
+	if sb.guard != nil {
+		sb.guard.stop()
+	}
 	sb.unserve()
 	for name := range sb.listeners {
 		sb.listeners[name].Close()

@@ -184,3 +184,6 @@ func OpenCanaries() ([]string, func(), error) { return nil, func() {}, errOther 
 
 // BareRepository is empty.
 func BareRepository() []string { return nil }
+
+// Replaced is empty.
+func (sb *Sandbox) Replaced() []string { return nil }

@@ -62,6 +62,7 @@ type Workspace struct {
 	idmap   func() (*os.File, error) // rootIdmap, once; nil when none is needed
 	covered []string                 // relative paths that are read-only inside
 	missing []string                 // those that would be, were they there
+	placed  []string                 // those of covered that are covered whether there or not
 	masked  []string                 // relative paths that are empty inside
 	tracked []string                 // files of credentials that git has, and that are shown
 	hidden  []string                 // Policy.Hidden
