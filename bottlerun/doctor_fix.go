@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"bottle/pkg/atomicfile"
 	"bottle/pkg/bottle"
@@ -27,42 +24,24 @@ func (d *diagnosis) fix(env *cli.Env, p *plan, needs []string) error {
 	if name == "" {
 		name = manifestName
 	}
-	file, err := filepath.EvalSymlinks(name)
+	next, err := withClients(name, p.text, needs)
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	now, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(now, p.text) {
+	err = atomicfile.Replace(name, p.text, next)
+	if errors.Is(err, atomicfile.ErrChanged) {
 		return cli.Refusedf("%s has changed since doctor read it, and is left as it is\nhint: run doctor again", name)
 	}
-	next, err := withClients(name, now, needs)
 	if err != nil {
 		return err
 	}
+	note(env, "%s is written; bottles that run have what they were started with", name)
 	var b strings.Builder
-	for _, line := range textdiff.Lines(string(now), string(next), 1) {
+	for _, line := range textdiff.Lines(string(p.text), string(next), 1) {
 		b.WriteString(escape.Text(line, 0) + "\n")
 	}
-	if _, err := env.Stdout.Write([]byte(b.String())); err != nil {
-		return err
-	}
-	if err := atomicfile.Write(file, next, info.Mode().Perm()); err != nil {
-		return err
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 { // it is not root's by this
-		if err := os.Lchown(file, int(st.Uid), int(st.Gid)); err != nil {
-			return err
-		}
-	}
-	note(env, "%s is written; bottles that run have what they were started with", name)
-	return nil
+	_, err = env.Stdout.Write([]byte(b.String()))
+	return err
 }
 
 // withClients is a manifest that names these clients besides.

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -58,11 +58,11 @@ func save(ctx context.Context, env *cli.Env) error {
 		}
 	}
 	if !*dry && len(s.edits) > 0 {
-		info, err := os.Stat(s.file)
-		if err != nil {
-			return err
+		err := atomicfile.Replace(s.file, data, next)
+		if errors.Is(err, atomicfile.ErrChanged) {
+			return cli.Refusedf("%s has changed since it was read, and is left as it is\nhint: run save again", s.file)
 		}
-		if err := atomicfile.Write(s.file, next, info.Mode().Perm()); err != nil {
+		if err != nil {
 			return err
 		}
 	}
