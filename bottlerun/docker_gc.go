@@ -124,20 +124,27 @@ type remains struct {
 	newest     time.Time // when the last of them was made, by the engine's clock
 }
 
+// add counts one more object.
+func (r *remains) add(labels map[string]string, made time.Time) {
+	r.objects++
+	if r.labels == nil {
+		r.labels = labels
+	}
+	if made.After(r.newest) {
+		r.newest = made
+	}
+}
+
 // findRuns are the runs of which an engine has anything, by the filter label.
 func findRuns(ctx context.Context, e *docker.Engine, filter string) (map[string]*remains, error) {
 	runs := map[string]*remains{}
 	of := func(labels map[string]string, made time.Time) *remains {
 		id := labels[labelID]
 		if runs[id] == nil {
-			runs[id] = &remains{labels: labels}
+			runs[id] = &remains{}
 		}
-		r := runs[id]
-		r.objects++
-		if made.After(r.newest) {
-			r.newest = made
-		}
-		return r
+		runs[id].add(labels, made)
+		return runs[id]
 	}
 	list, err := e.Containers(ctx, filter)
 	if err != nil {

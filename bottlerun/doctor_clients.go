@@ -51,11 +51,14 @@ func (d *diagnosis) tryClients(ctx context.Context, env *cli.Env) error {
 	return t.verdict(d.fixes)
 }
 
-// notTheAgents: the exit code of a start is the agent's, and here there is none.
+// notTheAgents: the exit code of a start is the agent's, or says that there is none,
+// and here it is doctor's.
 func notTheAgents(err error) error {
-	var said interface{ Unwrap() error }
-	if errors.As(err, &said) && errors.Is(err, cli.Silent) {
+	if errors.Is(err, cli.Silent) {
 		return errors.New("the program that tries the clients has failed in the bottle")
+	}
+	if cli.CodeOf(err) == sandbox.CannotStart {
+		return cli.Exit(cli.Trouble, err)
 	}
 	return err
 }

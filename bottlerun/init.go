@@ -66,7 +66,7 @@ func initVerb(ctx context.Context, env *cli.Env) error {
 	return f.print(env)
 }
 
-// writeNew writes a file that is not there yet.
+// writeNew writes a file that is not there yet, whole or not at all.
 func writeNew(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
@@ -76,8 +76,8 @@ func writeNew(path string, data []byte) error {
 		return err
 	}
 	_, err = f.Write(data)
-	if cerr := f.Close(); err == nil {
-		err = cerr
+	if err = errors.Join(err, f.Close()); err != nil {
+		os.Remove(path)
 	}
 	return err
 }

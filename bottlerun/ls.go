@@ -17,10 +17,10 @@ import (
 // A row is one bottle for ls -json.
 type row struct {
 	Name      string    `json:"name"`
-	State     string    `json:"state"` // running or stale
+	State     string    `json:"state"` // running, starting or stale
 	Backend   string    `json:"backend"`
 	Pid       int       `json:"pid"`
-	Since     time.Time `json:"since"`
+	Since     time.Time `json:"since,omitzero"`
 	Workspace string    `json:"workspace"`
 	Host      string    `json:"host,omitempty"`   // of the launcher, where the engine says it
 	Engine    string    `json:"engine,omitempty"` // backend docker
@@ -47,7 +47,7 @@ func ls(ctx context.Context, env *cli.Env) error {
 		note(env, "%v", err) // the others can still be listed
 	}
 	for i := range list {
-		r := rowOf(&list[i])
+		r := rowOf(ctx, &list[i])
 		if err := printRow(env, r, *asJSON); err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func ls(ctx context.Context, env *cli.Env) error {
 	return nil
 }
 
-func rowOf(b *bottles.Bottle) row {
+func rowOf(ctx context.Context, b *bottles.Bottle) row {
 	rec := b.Record
 	r := row{Name: b.Name, State: "stale", Backend: b.Backend, Pid: rec.Launcher.Pid, Since: rec.Started, Workspace: rec.Workspace,
 		SelfTest: rec.SelfTest, recorded: rec.Name != ""}
@@ -71,6 +71,9 @@ func rowOf(b *bottles.Bottle) row {
 		return r
 	}
 	r.Engine = b.Engine.String()
+	if r.State == "stale" && starting(ctx, b) {
+		r.State = "starting"
+	}
 	for _, c := range b.Containers { // any has the launcher's, the agent's the rest
 		r.Host = c.Labels[labelHost]
 		r.Pid, _ = strconv.Atoi(c.Labels[labelPid])
@@ -83,11 +86,30 @@ func rowOf(b *bottles.Bottle) row {
 	return r
 }
 
+// starting reports whether none of a bottle's containers has run yet, and a launcher
+// is there that may start them.
+func starting(ctx context.Context, b *bottles.Bottle) bool {
+	var r remains
+	for _, c := range b.Containers {
+		if !c.Started.IsZero() {
+			return false
+		}
+		r.add(c.Labels, c.Created)
+		r.containers = append(r.containers, c)
+	}
+	alive, _, err := r.alive(ctx, b.Engine)
+	return alive && err == nil
+}
+
 func printRow(env *cli.Env, r row, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(env.Stdout).Encode(r)
 	}
-	line := fmt.Sprintf("%s\t%s\t%s\t%d\t%s\t%s", r.Name, r.State, r.Backend, r.Pid, r.Since.Format(time.RFC3339), escape.Text(r.Workspace, 0))
+	since := "-" // its agent's container is not there yet
+	if !r.Since.IsZero() {
+		since = r.Since.Format(time.RFC3339)
+	}
+	line := fmt.Sprintf("%s\t%s\t%s\t%d\t%s\t%s", r.Name, r.State, r.Backend, r.Pid, since, escape.Text(r.Workspace, 0))
 	if r.Engine != "" {
 		line += "\t" + escape.Text(r.Engine, 0) + "\t" + escape.Text(r.Host, 0)
 	}

@@ -86,6 +86,7 @@ func TestDoctorOfBottle(t *testing.T) {
 	}
 	op.want(2, "the backend env is no bottle", "bottlerun", "doctor", "-backend", "env")
 	op.want(2, "-network, -bind and -context are of the backend docker", "bottlerun", "doctor", "-network", "none")
+	op.want(3, "no-such-folder", "bottlerun", "doctor", "-ro", filepath.Join(tools, "no-such-folder"), "web")
 	op.write(filepath.Join(tools, "none.yaml"), "nonsense: 1\n", 0o644)
 	op.want(1, "nonsense", "bottlerun", "doctor", "-f", filepath.Join(tools, "none.yaml"))
 	if left := op.must("bottlerun", "ls"); strings.Contains(left, "doctor") || strings.Count(left, "\n") != 1 {

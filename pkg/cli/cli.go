@@ -68,6 +68,18 @@ func Exit(code int, err error) error {
 	return &exitError{code, err}
 }
 
+// CodeOf is the exit code of a verb that returns err.
+func CodeOf(err error) int {
+	var e *exitError
+	switch {
+	case err == nil:
+		return Done
+	case errors.As(err, &e):
+		return e.code
+	}
+	return Trouble
+}
+
 // Silent is an error without a message, for Exit.
 var Silent = errors.New("")
 
@@ -155,11 +167,7 @@ func report(env *Env, err error) int {
 	if err == nil {
 		return Done
 	}
-	code := Trouble
-	var e *exitError
-	if errors.As(err, &e) {
-		code = e.code
-	}
+	code := CodeOf(err)
 	msg := err.Error()
 	if msg == "" {
 		return code
