@@ -52,7 +52,8 @@ type dock struct {
 	proxyPart, superPart, lockPart *attached
 	client                         *attached // the agent's
 	space                          *sandbox.Workspace
-	owner                          agentUser // of the workspace
+	swaps                          func() []string // of a workspace that is bound
+	owner                          agentUser       // of the workspace
 	sent                           carry.Snapshot
 	made                           bool // objects may be there
 	keep                           bool // the workspace's volume stays

@@ -211,7 +211,8 @@ func (d *dock) kill() {
 func (d *dock) close() {
 	d.cancel()
 	if d.space != nil {
-		if d.bind {
+		if d.swaps != nil {
+			noteReplaced(d.env, "from then on", d.swaps())
 			notePlanted(d.env, d.space)
 		}
 		d.space.Close()

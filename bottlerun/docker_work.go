@@ -96,6 +96,7 @@ func (d *dock) checkWorkspace(dry bool) error {
 	if !d.bind {
 		return nil
 	}
+	d.swaps = space.Swaps()
 	for _, n := range space.Notes() {
 		note(d.env, "%s", n)
 	}

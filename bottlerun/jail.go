@@ -204,7 +204,7 @@ func (j *localJail) close() {
 		j.sb.Abandon()
 	}
 	if j.sb != nil {
-		noteReplaced(j.env, j.sb.Replaced())
+		noteReplaced(j.env, "for a moment", j.sb.Replaced())
 	}
 	if j.work != nil {
 		notePlanted(j.env, j.work)
@@ -218,9 +218,9 @@ func (j *localJail) close() {
 }
 
 // noteReplaced names what this machine's own programs have written anew.
-func noteReplaced(env *cli.Env, list []string) {
+func noteReplaced(env *cli.Env, howLong string, list []string) {
 	if len(list) > 0 {
-		note(env, "replaced on this machine while the bottle ran, and for a moment within the agent's reach: %s\nhint: look whether it is what you wrote", strings.Join(list, ", "))
+		note(env, "replaced on this machine while the bottle ran, and %s within the agent's reach: %s\nhint: look whether it is what you wrote", howLong, strings.Join(list, ", "))
 	}
 }
 

@@ -285,6 +285,32 @@ func (w *Workspace) Planted() (list []string) {
 	return list
 }
 
+// Swaps remembers what the protected and masked paths are. What it returns lists
+// those that are something else by then. It is for a container, where nobody can
+// cover such a path again.
+func (w *Workspace) Swaps() func() []string {
+	inode := func(rel string) uint64 {
+		st, err := beneath.Lstat(int(w.dir.Fd()), rel)
+		if err != nil || isPlaceholder(st) {
+			return 0
+		}
+		return st.Ino
+	}
+	was := map[string]uint64{}
+	paths := slices.Concat(w.covered, w.masked)
+	for _, rel := range paths {
+		was[rel] = inode(rel)
+	}
+	return func() (list []string) {
+		for _, rel := range paths {
+			if inode(rel) != was[rel] {
+				list = append(list, rel)
+			}
+		}
+		return list
+	}
+}
+
 // Repository reports whether the workspace has a .git that is not our placeholder.
 func (w *Workspace) Repository() bool {
 	st, err := beneath.Lstat(int(w.dir.Fd()), ".git")

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -79,5 +80,32 @@ func TestPlanted(t *testing.T) {
 	}
 	if w.Close(); listing(t, dir) != before {
 		t.Errorf("left: %s", listing(t, dir))
+	}
+}
+
+// TestSwaps: a file that is another one, and a placeholder that is none any more.
+func TestSwaps(t *testing.T) {
+	dir := t.TempDir()
+	for _, f := range []string{".git/config", ".git/hooks/x", ".env"} {
+		mkdir(t, filepath.Dir(filepath.Join(dir, f)))
+		write(t, filepath.Join(dir, f), "")
+	}
+	swaps := openWorkspace(t, dir, Policy{}).Swaps()
+	write(t, filepath.Join(dir, ".env"), "written")
+	if got := swaps(); len(got) != 0 {
+		t.Errorf("swapped: %v", got)
+	}
+	for _, f := range []string{".git/config", ".envrc"} {
+		write(t, filepath.Join(dir, "new"), "")
+		os.Remove(filepath.Join(dir, f))
+		if err := os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.RemoveAll(filepath.Join(dir, ".idea")); err != nil {
+		t.Fatal(err)
+	}
+	if got := swaps(); !slices.Equal(got, []string{".envrc", ".git/config"}) {
+		t.Errorf("swapped: %v", got)
 	}
 }

@@ -60,6 +60,9 @@ func (w *Workspace) Missing() []string { return nil }
 // Planted is empty.
 func (w *Workspace) Planted() []string { return nil }
 
+// Swaps lists nothing.
+func (w *Workspace) Swaps() func() []string { return func() []string { return nil } }
+
 // Repository has none.
 func (w *Workspace) Repository() bool { return false }
 
