@@ -175,6 +175,17 @@ func TestDockerAdd(t *testing.T) {
 		}
 	}
 	b.served("allowed.test", "new.test")
+	for i, ask := range []string{"write pipelock.yaml.next ", askSignal} { // pipemirror is killed
+		add := []string{"add", "-bottle", b.slug}
+		r := meddle{ask: ask, script: "kill -9 $PPID; exit 1"}.operator(b).feed(fmt.Sprintf("host: k%d.test", i), "routesctl", add...)
+		if r.code != 3 || !strings.Contains(r.errors, "pipelock unknown, routes unchanged\nhint: fix it with 'pipemirror edit -bottle "+b.slug+"', then retry") {
+			t.Errorf("%s: %v", ask, r)
+		}
+		if r := b.op.feed(fmt.Sprintf("host: k%d.test", i), "routesctl", add...); r.code != 0 || !strings.Contains(b.config(), fmt.Sprintf("- \"k%d.test\"\n", i)) {
+			t.Errorf("after %s: %v\n%s", ask, r, b.config())
+		}
+	}
+	b.served("allowed.test", "new.test", "k0.test", "k1.test")
 	var took []time.Duration
 	for i := range 5 {
 		r := b.op.feed(fmt.Sprintf("host: n%d.test", i), "routesctl", "add", "-bottle", b.slug)
