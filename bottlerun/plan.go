@@ -303,7 +303,7 @@ func (p *plan) setPolicy(o options) error {
 		Force: o.force, Writable: o.writable, Hidden: []string{p.root},
 		Keep: []string{p.proxy, p.super, p.pipelock, manifest, p.manifest.EgressProxy.UpstreamCA, p.manifest.Pipelock.Config,
 			p.manifest.Dockerfile},
-		Getenv: p.getenv,
+		Getenv: p.getenv, Park: p.dir.Placeholders(),
 		Mask:   p.manifest.Protect.Mask, Show: p.manifest.Protect.Show, ShowSecrets: !p.manifest.Protect.Secrets,
 	}
 	if !p.manifest.Protect.GitConfig {

@@ -69,7 +69,8 @@ func starts(t *testing.T, op *operator, n int) {
 	if left := listing(t, op.work); !slices.Equal(clean, left) {
 		t.Errorf("the workspace was %s, and is %s", clean, left)
 	}
-	if m := mounts(t, op.home); len(m) > 0 {
+	m := slices.DeleteFunc(mounts(t, op.home), func(line string) bool { return !strings.Contains(line, op.home) })
+	if len(m) > 0 { // other tests have containers
 		t.Errorf("mounts are left: %q", m)
 	}
 	slices.Sort(took)

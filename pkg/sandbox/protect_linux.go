@@ -53,6 +53,7 @@ const commondirText = ".\n"
 const (
 	placeholderMode = unix.S_ISVTX | 0o555
 	placeholderMask = unix.S_ISVTX | 0o222
+	movingMode      = unix.S_ISVTX | 0o700 // of a folder on its way to or from a park
 )
 
 // cover finds what is to be protected and makes the placeholders.
@@ -161,12 +162,18 @@ func (w *Workspace) coverPath(rel string, make bool, pol Policy) error {
 
 // placeholder makes the missing rel and covers it.
 func (w *Workspace) placeholder(rel string) error {
-	parent, done, err := parentOf(int(w.dir.Fd()), rel)
+	parent, closeParent, err := parentOf(int(w.dir.Fd()), rel)
 	if err != nil {
 		return fmt.Errorf("workspace %s: %s: %w", w.Path, rel, err)
 	}
-	defer done()
-	err = makePlaceholder(parent, filepath.Base(rel))
+	defer closeParent()
+	done := false
+	if name := filepath.Base(rel); name != commondir { // which may have to be a file
+		done, err = w.park.take(parent, name)
+	}
+	if !done && err == nil {
+		err = makePlaceholder(parent, filepath.Base(rel))
+	}
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS) {
 		if !w.owner.Root {
 			return nil // who cannot make it here cannot make it inside either: the same user
@@ -208,15 +215,7 @@ func makePlaceholder(parent int, name string) error {
 	if err := unix.Mkdirat(parent, name, placeholderMode); err != nil {
 		return err
 	}
-	if st, err := beneath.Lstat(parent, name); err == nil && st.Mode == unix.S_IFDIR|placeholderMode {
-		return nil
-	}
-	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return unix.Fchmod(fd, placeholderMode) // the umask took some of it
+	return setMode(parent, name, placeholderMode) // the umask took some of it
 }
 
 func makeCommondir(parent int) error {
@@ -239,13 +238,14 @@ func (w *Workspace) uncover() {
 	}
 	for _, rel := range slices.Concat(protected, bareProtected, ofMercurial, w.hooksPaths()) {
 		for ; rel != "."; rel = filepath.Dir(rel) {
-			removePlaceholder(int(w.dir.Fd()), rel)
+			w.removePlaceholder(rel)
 		}
 	}
 }
 
 // removePlaceholder removes rel if it is one. Errors leave it: it is empty.
-func removePlaceholder(dir int, rel string) {
+func (w *Workspace) removePlaceholder(rel string) {
+	dir := int(w.dir.Fd())
 	st, err := beneath.Lstat(dir, rel)
 	if err != nil || !isPlaceholder(st) {
 		return
@@ -258,11 +258,16 @@ func removePlaceholder(dir int, rel string) {
 	flags := unix.AT_REMOVEDIR // rmdir(2) takes only what is empty
 	if st.Mode&unix.S_IFMT == unix.S_IFREG {
 		flags = 0
+	} else if slices.Contains(w.covered, rel) && w.park.keep(parent, filepath.Base(rel)) {
+		return // what was the agent's to change is not kept
 	}
 	unix.Unlinkat(parent, filepath.Base(rel), flags)
 }
 
 func isPlaceholder(st unix.Stat_t) bool {
+	if st.Mode == unix.S_IFDIR|movingMode {
+		return true
+	}
 	if st.Mode&placeholderMask != unix.S_ISVTX {
 		return false
 	}

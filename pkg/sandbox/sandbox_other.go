@@ -26,6 +26,7 @@ type Policy struct {
 	Hidden      []string
 	Dry         bool
 	Getenv      func(string) string
+	Park        string
 }
 
 // Begin does nothing.

@@ -27,6 +27,9 @@ type Policy struct {
 	Hidden      []string // host folders, absolute, that no workspace may contain or lie in
 	Dry         bool     // for a plan: check everything, make no placeholder
 	Getenv      func(string) string
+	// Park is a folder of the caller's alone, absolute, where placeholders wait for
+	// the next time; "" for none.
+	Park string
 
 	idmap func() (*os.File, error) // what Begin began
 }
@@ -60,13 +63,14 @@ type Workspace struct {
 	dir     *os.File
 	owner   identity
 	idmap   func() (*os.File, error) // rootIdmap, once; nil when none is needed
-	covered []string                 // relative paths that are read-only inside
-	missing []string                 // those that would be, were they there
-	placed  []string                 // those of covered that are covered whether there or not
-	masked  []string                 // relative paths that are empty inside
-	tracked []string                 // files of credentials that git has, and that are shown
-	hidden  []string                 // Policy.Hidden
-	idle    []string                 // patterns of Policy.Mask that are for nothing here
+	park    *park
+	covered []string // relative paths that are read-only inside
+	missing []string // those that would be, were they there
+	placed  []string // those of covered that are covered whether there or not
+	masked  []string // relative paths that are empty inside
+	tracked []string // files of credentials that git has, and that are shown
+	hidden  []string // Policy.Hidden
+	idle    []string // patterns of Policy.Mask that are for nothing here
 	notes   []string
 }
 
@@ -121,6 +125,9 @@ func (w *Workspace) prepare(pol Policy) error {
 	if err := unix.Flock(int(w.dir.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
 		return fmt.Errorf("workspace %s: a bottle is just leaving it; try again (%w)", w.Path, err)
 	}
+	if !pol.Dry {
+		w.park = openPark(pol.Park, w.dir)
+	}
 	if err := w.cover(pol); err != nil {
 		return err
 	}
@@ -154,6 +161,7 @@ func (w *Workspace) Close() {
 		return
 	}
 	w.uncover()
+	w.park.close()
 	w.dir.Close()
 	w.dir = nil
 	if w.idmap != nil {

@@ -83,6 +83,7 @@ func (d Dir) Queue() string          { return d.In("queue") }                   
 func (d Dir) Exec() string           { return d.In("exec.sock") }                                  // where the launcher takes a second command
 func (d Dir) Shown() string          { return d.In("shown") }                                      // what the operator has seen
 func (d Dir) UpstreamCA() string     { return d.In("egress-proxy", "upstream-ca.pem") }            // what the proxy trusts beside the system's roots
+func (d Dir) Placeholders() string   { return d.In("placeholders") }                               // of the workspace, between two runs
 func (d Dir) Pipelock() string       { return d.In("pipelock") }                                   // pipelock's own folder, which it watches
 func (d Dir) PipelockConfig() string { return d.In("pipelock", "pipelock.yaml") }                  // its configuration; beside it its authority
 func (d Dir) PipelockLog() string    { return d.In("pipelock.log") }                               // both streams of pipelock
@@ -93,7 +94,7 @@ func (d Dir) Log(part string) string { return d.In(filepath.Base(filepath.Clean(
 // would follow the links in them.
 func (d Dir) Make() error {
 	queue := d.Queue()
-	return d.make(string(d), d.Proxy(), d.Tokens(), queue, d.In("queue", "pending"), d.In("queue", "decided"), d.Shown(), d.Pipelock())
+	return d.make(string(d), d.Proxy(), d.Tokens(), queue, d.In("queue", "pending"), d.In("queue", "decided"), d.Shown(), d.Pipelock(), d.Placeholders())
 }
 
 // MakeOperator is Make for a bottle whose parts keep their files elsewhere: what
