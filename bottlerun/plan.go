@@ -304,7 +304,7 @@ func (p *plan) setPolicy(o options) error {
 		Keep: []string{p.proxy, p.super, p.pipelock, manifest, p.manifest.EgressProxy.UpstreamCA, p.manifest.Pipelock.Config,
 			p.manifest.Dockerfile},
 		Getenv: p.getenv, Park: p.dir.Placeholders(),
-		Mask:   p.manifest.Protect.Mask, Show: p.manifest.Protect.Show, ShowSecrets: !p.manifest.Protect.Secrets,
+		Mask: p.manifest.Protect.Mask, Show: p.manifest.Protect.Show, ShowSecrets: !p.manifest.Protect.Secrets,
 	}
 	if !p.manifest.Protect.GitConfig {
 		p.policy.Writable = append(p.policy.Writable, ".git/config", ".git/config.worktree")

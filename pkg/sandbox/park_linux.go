@@ -44,6 +44,9 @@ func openPark(path string, workspace *os.File) *park {
 	return p
 }
 
+// parks reports whether a placeholder of that name is always a folder.
+func parks(name string) bool { return name != commondir }
+
 // take moves a placeholder from the park to name in parent. It reports whether that
 // is done; EEXIST says that there is something of the name.
 func (p *park) take(parent int, name string) (bool, error) {

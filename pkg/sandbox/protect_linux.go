@@ -167,12 +167,12 @@ func (w *Workspace) placeholder(rel string) error {
 		return fmt.Errorf("workspace %s: %s: %w", w.Path, rel, err)
 	}
 	defer closeParent()
-	done := false
-	if name := filepath.Base(rel); name != commondir { // which may have to be a file
+	name, done := filepath.Base(rel), false
+	if parks(name) {
 		done, err = w.park.take(parent, name)
 	}
 	if !done && err == nil {
-		err = makePlaceholder(parent, filepath.Base(rel))
+		err = makePlaceholder(parent, name)
 	}
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS) {
 		if !w.owner.Root {
@@ -258,7 +258,7 @@ func (w *Workspace) removePlaceholder(rel string) {
 	flags := unix.AT_REMOVEDIR // rmdir(2) takes only what is empty
 	if st.Mode&unix.S_IFMT == unix.S_IFREG {
 		flags = 0
-	} else if slices.Contains(w.covered, rel) && w.park.keep(parent, filepath.Base(rel)) {
+	} else if parks(filepath.Base(rel)) && slices.Contains(w.covered, rel) && w.park.keep(parent, filepath.Base(rel)) {
 		return // what was the agent's to change is not kept
 	}
 	unix.Unlinkat(parent, filepath.Base(rel), flags)
