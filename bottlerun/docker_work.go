@@ -93,6 +93,7 @@ func (d *dock) checkWorkspace(dry bool) error {
 		return fmt.Errorf("workspace %s: its owner is not known", space.Path)
 	}
 	d.owner = agentUser{uid: int(st.Uid), gid: int(st.Gid)}
+	notePath(d.env, space.Path, d.getenv("PATH"))
 	if !d.bind {
 		return nil
 	}

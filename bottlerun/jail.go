@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"bottle/pkg/bottle"
@@ -72,6 +73,7 @@ func (j *localJail) open() error {
 		note(j.env, "%s", n)
 	}
 	noteMasks(j.env, work)
+	notePath(j.env, work.Path, j.plan.getenv("PATH"))
 	return nil
 }
 
@@ -213,6 +215,17 @@ func (j *localJail) close() {
 	if j.group != nil {
 		if err := j.group.Remove(); err != nil {
 			note(j.env, "%v", err)
+		}
+	}
+}
+
+// notePath names what of the operator's own PATH is in the workspace: the agent
+// may put programs there.
+func notePath(env *cli.Env, work, path string) {
+	for _, dir := range filepath.SplitList(path) {
+		real, err := filepath.EvalSymlinks(dir)
+		if !filepath.IsAbs(dir) || err == nil && (real == work || strings.HasPrefix(real, work+"/")) {
+			note(env, "your PATH has %q, which is in the workspace when you are: what the agent puts there runs when you type its name\nhint: leave it out where you run nothing of the project", dir)
 		}
 	}
 }

@@ -64,7 +64,8 @@ func (w *Workspace) cover(pol Policy) error {
 		}
 	}
 	w.placed = slices.Clone(w.covered)
-	for _, rel := range slices.Concat(protectedIfThere, ofMercurial, w.inside(pol.Keep)) {
+	_, includes := w.gitPaths()
+	for _, rel := range slices.Concat(protectedIfThere, ofMercurial, includes, w.inside(pol.Keep)) {
 		if err := w.coverPath(rel, false, pol); err != nil {
 			return err
 		}

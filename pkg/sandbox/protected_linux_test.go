@@ -55,6 +55,28 @@ func TestHooksPathOfGit(t *testing.T) {
 	}
 }
 
+// TestGitIncludes: a file with more of git's configuration is one itself.
+func TestGitIncludes(t *testing.T) {
+	dir := t.TempDir()
+	mkdir(t, filepath.Join(dir, ".git"))
+	write(t, filepath.Join(dir, ".git/config"), "[include]\n\tpath = ../.gitconfig\n[includeIf \"onbranch:x\"] path = more.inc\n[submodule \"s\"]\n\tpath = sub\n[include]\n\tpath = ~/.mine\n")
+	write(t, filepath.Join(dir, ".gitconfig"), "[core]\n\thooksPath = ci\n")
+	mkdir(t, filepath.Join(dir, "sub"))
+	w := openWorkspace(t, dir, Policy{})
+	for _, rel := range []string{".gitconfig", "ci"} {
+		if !slices.Contains(w.Covered(), rel) {
+			t.Errorf("%s is not covered: %v", rel, w.Covered())
+		}
+	}
+	if slices.Contains(w.Covered(), "sub") || !slices.Contains(w.Missing(), ".git/more.inc") || slices.Contains(w.Missing(), ".git/~/.mine") {
+		t.Errorf("covered %v, missing %v", w.Covered(), w.Missing())
+	}
+	w.Close()
+	if _, err := os.Stat(filepath.Join(dir, "ci")); err == nil {
+		t.Error("a placeholder is left")
+	}
+}
+
 // TestPlanted: what has no placeholder is named once an agent has made it, and
 // Mercurial's is covered in a repository of it alone.
 func TestPlanted(t *testing.T) {
