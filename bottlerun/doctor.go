@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -78,7 +77,7 @@ type finding struct {
 
 func (f finding) print(w io.Writer, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(w).Encode(f)
+		return writeJSON(w, f)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\t%s\t%s\n", f.State, f.Thing, escape.Text(f.Found, 0))

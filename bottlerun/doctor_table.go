@@ -199,7 +199,7 @@ func (t *table) print(env *cli.Env, d *diagnosis) error {
 			continue
 		}
 		if d.asJSON {
-			if err := json.NewEncoder(&b).Encode(w); err != nil {
+			if err := writeJSON(&b, w); err != nil {
 				return err
 			}
 			continue

@@ -68,6 +68,14 @@ func TestTable(t *testing.T) {
 	if got := out.String(); !strings.HasPrefix(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+	tab.rows[0].Version = "1\u009b31m\u202e2"
+	out.Reset()
+	if err := tab.print(&cli.Env{Stdout: &out}, &diagnosis{asJSON: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); !strings.HasPrefix(got, `{"client":"curl","version":"1\u009b31m\u202e2",`) {
+		t.Errorf("got %q", got)
+	}
 	if err := new(table).read([]byte("{}\n"), log); err == nil {
 		t.Error("a report of nothing passes")
 	}

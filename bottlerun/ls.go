@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -101,9 +102,20 @@ func starting(ctx context.Context, b *bottles.Bottle) bool {
 	return alive && err == nil
 }
 
+// writeJSON writes v as one line in which no character is invisible: an agent, an
+// image or a folder may have chosen it.
+func writeJSON(w io.Writer, v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(escape.JSON(line), '\n'))
+	return err
+}
+
 func printRow(env *cli.Env, r row, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(env.Stdout).Encode(r)
+		return writeJSON(env.Stdout, r)
 	}
 	since := "-" // its agent's container is not there yet
 	if !r.Since.IsZero() {
