@@ -8,6 +8,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"bottle/pkg/bottle"
@@ -31,7 +33,7 @@ func (d *diagnosis) tryClients(ctx context.Context, env *cli.Env) error {
 	inner := *env
 	inner.Stdin, inner.Stdout = nil, &out
 	if err := start(ctx, &inner, p); err != nil {
-		return notTheAgents(err)
+		return notTheAgents(err, p)
 	}
 	if ctx.Err() != nil {
 		return errors.New("interrupted: not all clients were tried")
@@ -52,15 +54,21 @@ func (d *diagnosis) tryClients(ctx context.Context, env *cli.Env) error {
 }
 
 // notTheAgents: the exit code of a start is the agent's, or says that there is none,
-// and here it is doctor's.
-func notTheAgents(err error) error {
+// and here it is doctor's. A log that is hinted at goes with the plan's folder.
+func notTheAgents(err error, p *plan) error {
 	if errors.Is(err, cli.Silent) {
 		return errors.New("the program that tries the clients has failed in the bottle")
 	}
-	if cli.CodeOf(err) == sandbox.CannotStart {
-		return cli.Exit(cli.Trouble, err)
+	code := cli.CodeOf(err)
+	if code == sandbox.CannotStart {
+		code = cli.Trouble
 	}
-	return err
+	what, hints := advised(err)
+	lasting := slices.DeleteFunc(hints, func(h string) bool { return strings.Contains(h, p.root) })
+	if len(lasting) < len(hints) {
+		err = errors.New(strings.Join(append([]string{what}, lasting...), "\nhint: "))
+	}
+	return cli.Exit(code, err)
 }
 
 // maxTried bounds what the bottle may say: a report is well below 1 KB.

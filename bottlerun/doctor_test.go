@@ -13,6 +13,7 @@ import (
 	"bottle/pkg/canary"
 	"bottle/pkg/cli"
 	"bottle/pkg/clients"
+	"bottle/pkg/sandbox"
 )
 
 // What the bottle says and the log has is a stranger's, and the canary decides.
@@ -81,6 +82,22 @@ func TestTable(t *testing.T) {
 	}
 	if err := new(table).read([]byte("words\n"), log); err == nil {
 		t.Error("words pass for a report")
+	}
+}
+
+// A start that fails in doctor's bottle is doctor's trouble, and a hint at what goes
+// with that is none.
+func TestNotTheAgents(t *testing.T) {
+	p := &plan{root: "/tmp/x/state"}
+	err := notTheAgents(cli.Exit(sandbox.CannotStart, errors.New("it ended:\n  why\nhint: its log is /tmp/x/state/web/origin.log\nhint: other")), p)
+	if err.Error() != "it ended:\n  why\nhint: other" || cli.CodeOf(err) != cli.Trouble {
+		t.Errorf("%v, code %d", err, cli.CodeOf(err))
+	}
+	if err := notTheAgents(cli.Refusedf("no"), p); err.Error() != "no" || cli.CodeOf(err) != cli.No {
+		t.Errorf("%v, code %d", err, cli.CodeOf(err))
+	}
+	if err := notTheAgents(cli.Exit(42, cli.Silent), p); err.Error() == "" || cli.CodeOf(err) != cli.Trouble {
+		t.Errorf("%v, code %d", err, cli.CodeOf(err))
 	}
 }
 
