@@ -93,7 +93,7 @@ func (p *plan) agentImageName() string {
 }
 
 func inspectImage(ctx context.Context, e *docker.Engine, name string) (agentImage, error) {
-	out, err := e.Output(ctx, nil, "image", "inspect", "--format", "{{json .Config}}", name)
+	out, err := e.Output(ctx, nil, "image", "inspect", "--format", "{{json .Config}}", "--", name)
 	if said := (*docker.Error)(nil); errors.As(err, &said) {
 		return agentImage{}, cli.Refusedf("image %s is not on %v, and nothing is fetched by itself\nhint: docker pull %s", name, e, name)
 	}

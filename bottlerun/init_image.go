@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -28,6 +29,10 @@ func (f *found) findInImage(ctx context.Context, env *cli.Env, image string) err
 	if err := img.checkVolumes(); err != nil {
 		return err
 	}
+	dirs, err := img.folders()
+	if err != nil {
+		return err
+	}
 	f.image = image
 	id := newID(f.name)
 	c := object(f.name, "look-"+id[len(id)-8:])
@@ -49,7 +54,7 @@ func (f *found) findInImage(ctx context.Context, env *cli.Env, image string) err
 		names = append(slices.Clone(agentNames), "bash", "sh")
 	}
 	for _, name := range names {
-		at, err := whereIn(ctx, e, c, img, name)
+		at, err := whereIn(ctx, e, c, dirs, name)
 		if err != nil {
 			return err
 		}
@@ -65,19 +70,36 @@ func (f *found) findInImage(ctx context.Context, env *cli.Env, image string) err
 	return nil
 }
 
-// whereIn is where the program is, of all folders of the image's PATH the first
-// that has it; "" when none has.
-func whereIn(ctx context.Context, e *docker.Engine, container string, img agentImage, name string) (string, error) {
-	var dirs []string
-	for _, dir := range strings.Split(img.path(), ":") {
-		if path.IsAbs(dir) {
-			dirs = append(dirs, path.Clean(dir))
+// maxFolders bounds the folders of an image's PATH that are looked into: the image is
+// anybody's.
+const maxFolders = 64
+
+// looks is how many questions to the engine are under way at once.
+const looks = 8
+
+// folders are those of the image's PATH, each once.
+func (i agentImage) folders() (dirs []string, err error) {
+	for dir := range strings.SplitSeq(i.path(), ":") {
+		if dir = path.Clean(dir); path.IsAbs(dir) && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+		if len(dirs) > maxFolders {
+			return nil, cli.Refusedf("image %s has more than %d folders in its PATH; wanted fewer, to look for an agent in", i.name, maxFolders)
 		}
 	}
+	return dirs, nil
+}
+
+// whereIn is where the program is, of all folders of the image's PATH the first
+// that has it; "" when none has.
+func whereIn(ctx context.Context, e *docker.Engine, container string, dirs []string, name string) (string, error) {
 	has, faults := make([]bool, len(dirs)), make([]error, len(dirs))
+	slots := make(chan struct{}, looks)
 	var wg sync.WaitGroup
 	for i, dir := range dirs {
+		slots <- struct{}{}
 		wg.Go(func() {
+			defer func() { <-slots }()
 			kind, err := e.Kind(ctx, container, path.Join(dir, name))
 			if errors.Is(err, fs.ErrNotExist) {
 				return
@@ -89,5 +111,5 @@ func whereIn(ctx context.Context, e *docker.Engine, container string, img agentI
 	if i := slices.Index(has, true); i >= 0 {
 		return path.Join(dirs[i], name), nil
 	}
-	return "", errors.Join(faults...)
+	return "", cmp.Or(faults...)
 }
