@@ -321,6 +321,8 @@ func (r *running) attend() error {
 	over, unwatch := r.watch.over()
 	defer unwatch()
 	defer sandbox.Settle()()
+	losses, unheld := watchWork(r.jail)
+	defer unheld()
 	gone, died := r.jail.gone(), r.died
 	var late <-chan time.Time
 	killed := false
@@ -341,6 +343,14 @@ func (r *running) attend() error {
 			r.jail.kill()
 			<-ended
 			return fmt.Errorf("%w\nthe agent had no way out any more; the bottle was taken down", p.death())
+		case l := <-losses:
+			if l.Told {
+				noteLoss(r.env, l)
+				continue
+			}
+			r.jail.kill()
+			<-ended
+			return lossError(l)
 		case sig := <-r.signals:
 			r.jail.signal(sig)
 			if late == nil && (sig == syscall.SIGTERM || sig == syscall.SIGHUP) {

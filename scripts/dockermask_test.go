@@ -1,10 +1,12 @@
 package scripts
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestDockerMasks: files of credentials are empty in a container, of a copied
@@ -44,5 +46,28 @@ func TestDockerMasks(t *testing.T) {
 		if !bind && strings.Count(r.errors, "held back: ") < 3 {
 			t.Errorf("what was held back: %s", r.errors)
 		}
+		if bind {
+			replacedUnder(t, d)
+		}
+	}
+}
+
+// replacedUnder: the agent of a workspace that is bound does not outlive what a program
+// outside puts in the place of a masked file.
+func replacedUnder(t *testing.T, d *dockside) {
+	replaced := make(chan error, 1)
+	go func() {
+		for late := time.Now().Add(limit); time.Now().Before(late); time.Sleep(5 * time.Millisecond) {
+			if _, err := os.Lstat(filepath.Join(d.work, "up")); err == nil {
+				break
+			}
+		}
+		path := filepath.Join(d.work, ".env")
+		replaced <- errors.Join(os.WriteFile(path+".new", []byte("renamed"), 0o644), os.Rename(path+".new", path))
+	}()
+	r := d.sail("", "-bind", d.name, "--", "sh", "-c", "touch up; sleep 100")
+	must(t, <-replaced)
+	if r.code != 3 || !strings.Contains(r.errors, ".env was replaced or removed outside of the bottle") {
+		t.Errorf("a masked file was replaced: %v", r)
 	}
 }

@@ -59,6 +59,9 @@ const (
 // cover finds what is to be protected and makes the placeholders.
 func (w *Workspace) cover(pol Policy) error {
 	for _, rel := range w.toProtect() {
+		if rel == gitConfigLock && pol.writable(gitConfig) {
+			continue
+		}
 		if err := w.coverPath(rel, true, pol); err != nil {
 			return err
 		}

@@ -22,9 +22,16 @@ var protected = slices.Concat(ofGit, ofShells, []string{
 	".mcp.json", ".claude", ".codex", ".agents", ".gemini", ".cursor", ".windsurf",
 })
 
+// gitConfigLock is git's own lock of .git/config, which it replaces by rename(2): with
+// that the host would take away what makes it read-only inside (see Watch). With a
+// folder there git says that it could not lock the file.
+const gitConfigLock = gitConfig + ".lock"
+
+const gitConfig = ".git/config"
+
 // ofGit: settings name programs and hooks, and prompts ask for the state of a
 // repository in every folder.
-var ofGit = []string{".git/hooks", ".git/config", ".git/modules", ".git/" + commondir, ".gitmodules", commondir}
+var ofGit = []string{".git/hooks", gitConfig, gitConfigLock, ".git/modules", ".git/" + commondir, ".gitmodules", commondir}
 
 // ofMercurial are protected in a repository of it. A .hg that is none would have
 // the go command find two systems of version control in a folder.

@@ -92,6 +92,15 @@ type Check struct {
 	Reach []string
 }
 
+// A Loss is a path of a workspace that was replaced or removed on the host while a
+// bottle had it.
+type Loss struct {
+	Path string // below the workspace
+	// Told is of those that are only protected where they are there: what an agent
+	// makes of these is told, too, and not prevented.
+	Told bool
+}
+
 // A Trial is one thing that the self-test tried inside before the agent started,
 // and that did not work, as it must not; or what the agent's process was found to
 // have given up.

@@ -49,6 +49,9 @@ func CleanWorkspace(string) error { return nil }
 // Close has nothing to close.
 func (w *Workspace) Close() {}
 
+// Watch sees nothing.
+func (w *Workspace) Watch() (losses <-chan Loss, stop func()) { return nil, func() {} }
+
 // Notes has none.
 func (w *Workspace) Notes() []string { return nil }
 

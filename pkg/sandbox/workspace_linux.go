@@ -64,13 +64,14 @@ type Workspace struct {
 	owner   identity
 	idmap   func() (*os.File, error) // rootIdmap, once; nil when none is needed
 	park    *park
-	covered []string // relative paths that are read-only inside
-	missing []string // those that would be, were they there
-	placed  []string // those of covered that are covered whether there or not
-	masked  []string // relative paths that are empty inside
-	tracked []string // files of credentials that git has, and that are shown
-	hidden  []string // Policy.Hidden
-	idle    []string // patterns of Policy.Mask that are for nothing here
+	covered []string        // relative paths that are read-only inside
+	missing []string        // those that would be, were they there
+	placed  []string        // those of covered that are covered whether there or not
+	masked  []string        // relative paths that are empty inside
+	marks   map[string]mark // what is at the paths that are covered or masked
+	tracked []string        // files of credentials that git has, and that are shown
+	hidden  []string        // Policy.Hidden
+	idle    []string        // patterns of Policy.Mask that are for nothing here
 	notes   []string
 }
 
@@ -131,7 +132,10 @@ func (w *Workspace) prepare(pol Policy) error {
 	if err := w.cover(pol); err != nil {
 		return err
 	}
-	return w.refuseAliases(pol)
+	if err := w.refuseAliases(pol); err != nil || pol.Dry {
+		return err
+	}
+	return w.mark()
 }
 
 // Notes are sentences for the operator about this workspace.
