@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 	"time"
 
 	"bottle/pkg/atomicfile"
@@ -51,7 +52,15 @@ func (d *dock) openWorkspace() error {
 		return err
 	}
 	noteMasks(d.env, d.space)
-	if !d.bind || len(d.space.Masked()) == 0 {
+	if !d.bind {
+		return nil
+	}
+	for _, rel := range slices.Concat(d.space.Covered(), d.space.Masked()) {
+		if !utf8.ValidString(rel) {
+			return cli.Refusedf("workspace %s: the name of %q is not Unicode, and the engine would mount over another; wanted a copy of the workspace (without -bind), or other names", d.space.Path, rel)
+		}
+	}
+	if len(d.space.Masked()) == 0 {
 		return nil
 	}
 	return d.makeEmpty()

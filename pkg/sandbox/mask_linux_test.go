@@ -227,6 +227,19 @@ echo mine >app/conf/.env.new && cat app/conf/.env.new; mv app/free app/conf/free
 	}
 }
 
+// TestMaskedBytes: names are bytes, and each of two that differ in what is not Unicode
+// is masked.
+func TestMaskedBytes(t *testing.T) {
+	needsSandbox(t)
+	dir := t.TempDir()
+	lay(t, dir, map[string]string{"caf\xe9/.env": "A=secret", "caf\ufffd/.env": "an earlier agent's"})
+	cfg := config(t, openWorkspace(t, dir, Policy{}), "sh", "-c", `cat */.env; printf "$1$V"`, "sh", "\xe9")
+	cfg.Env = append(cfg.Env, "V=\xff")
+	if code, out, errs := run(t, cfg); code != 0 || out != "\xe9\xff" {
+		t.Errorf("exit %d, %q %s", code, out, errs)
+	}
+}
+
 func makeSocket(path string) error {
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {

@@ -1,7 +1,8 @@
 package sandbox
 
 import (
-	"encoding/json"
+	"bytes"
+	"encoding/gob"
 	"fmt"
 	"io"
 	"os"
@@ -10,7 +11,7 @@ import (
 // spec is what the launcher tells _init at its start, through a sealed file
 // that _init inherits. Fields named Fd are descriptors that it inherits.
 type spec struct {
-	Probe     bool `json:",omitempty"` // only find out what works
+	Probe     bool // only find out what works
 	Name      string
 	Workspace source
 	Covered   []string // below the workspace, read-only
@@ -60,22 +61,23 @@ const (
 	releaseFd  = 4 // _agent: its end of that, see prepare
 )
 
-// specFile puts v into a file for a stage to inherit.
+// specFile puts v into a file for a stage to inherit. Not as JSON, whose strings are
+// Unicode: a path, an argument and a variable hold any bytes, and one mask for two
+// folders whose names differ in such bytes alone is one too few.
 func specFile(v any) (*os.File, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
+	var data bytes.Buffer
+	if err := gob.NewEncoder(&data).Encode(v); err != nil {
 		return nil, err
 	}
-	return memfile("spec", data)
+	return memfile("spec", data.Bytes())
 }
 
 // readSpec reads a stage's inherited file into v and closes it.
 func readSpec(fd int, v any) error {
 	f := os.NewFile(uintptr(fd), "spec")
 	defer f.Close()
-	data, err := io.ReadAll(io.NewSectionReader(f, 0, 1<<30))
-	if err != nil {
+	if err := gob.NewDecoder(io.NewSectionReader(f, 0, 1<<30)).Decode(v); err != nil {
 		return fmt.Errorf("spec: %w", err)
 	}
-	return json.Unmarshal(data, v)
+	return nil
 }
