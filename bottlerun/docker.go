@@ -144,7 +144,6 @@ func (d *dock) pid() int { return 0 }
 
 func (d *dock) gone() <-chan struct{} { return nil }
 
-
 // deadline is the context for the calls of the end, which are made also when the
 // start was broken off.
 func (d *dock) deadline() (context.Context, context.CancelFunc) {

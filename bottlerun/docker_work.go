@@ -13,8 +13,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"unicode/utf8"
 	"time"
+	"unicode/utf8"
 
 	"bottle/pkg/atomicfile"
 	"bottle/pkg/carry"

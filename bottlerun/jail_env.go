@@ -83,7 +83,7 @@ func (j *envJail) proxy() *os.File       { return j.listens[0] }
 func (j *envJail) super() *os.File       { return j.listens[1] }
 func (j *envJail) proxyURL() string      { return j.url }
 func (j *envJail) gone() <-chan struct{} { return nil }
-func (j *envJail) pid() int                  { return j.cmd.Process.Pid }
+func (j *envJail) pid() int              { return j.cmd.Process.Pid }
 
 // tested is nothing: there is nothing to hold.
 func (j *envJail) tested() []sandbox.Trial { return nil }

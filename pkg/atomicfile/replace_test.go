@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestReplace: the link stays, and so do mode and owner of what it leads to; what
+// TestReplace: the link stays, and so do the very file, mode and owner of what it leads to; what
 // was changed by somebody else stays his.
 func TestReplace(t *testing.T) {
 	dir := t.TempDir()
@@ -23,8 +23,15 @@ func TestReplace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	before, err := os.Stat(real)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := Replace(link, []byte("one"), []byte("another")); err != nil {
 		t.Fatal(err)
+	}
+	if after, err := os.Stat(real); err != nil || !os.SameFile(before, after) {
+		t.Errorf("another file is in its place, %v", err)
 	}
 	got, err := os.ReadFile(real)
 	if err != nil || string(got) != "another" {

@@ -74,7 +74,7 @@ cat .env; mv .git away 2>/dev/null && echo moved; exit 0`
 func replaceAll(t *testing.T, dir string) {
 	t.Helper()
 	for _, step := range []string{
-		"echo new >.git/config.lock && mv .git/config.lock .git/config", // git config
+		"echo new >.git/config.new && mv .git/config.new .git/config", // not git itself: see gitConfigLock
 		"rmdir .envrc", "rm -r .idea", // git clean -fd
 		"echo SECRET >.env.tmp && mv .env.tmp .env",
 		"mkdir new && echo {} >new/settings.json && mv .claude old && mv -T new .claude",
