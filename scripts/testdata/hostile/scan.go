@@ -70,14 +70,10 @@ func (h *hostile) scan(where string, r io.Reader, needles [][]byte) (n int) {
 	found := map[string]bool{}
 	for {
 		k, err := r.Read(buf[len(buf):cap(buf)])
-		fresh := buf[len(buf) : len(buf)+k]
-		for i := range fresh {
-			fresh[i] ^= mask
-		}
 		buf = buf[:len(buf)+k]
 		n += k
 		for _, needle := range needles {
-			if bytes.Contains(buf, needle) && !found[string(needle)] {
+			if !found[string(needle)] && holds(buf, needle) {
 				found[string(needle)] = true
 				h.say("OPEN", where, "a secret")
 			}
@@ -88,6 +84,25 @@ func (h *hostile) scan(where string, r io.Reader, needles [][]byte) (n int) {
 		if len(buf) > keep {
 			buf = append(buf[:0], buf[len(buf)-keep:]...)
 		}
+	}
+}
+
+// holds reports whether the data has the secret that needle masks. Neither is
+// written anywhere as the other would be: that is found in this process's memory.
+func holds(data, needle []byte) bool {
+	for {
+		i := bytes.IndexByte(data, needle[0]^mask)
+		if i < 0 || len(data)-i < len(needle) {
+			return false
+		}
+		n := 1
+		for n < len(needle) && data[i+n]^mask == needle[n] {
+			n++
+		}
+		if n == len(needle) {
+			return true
+		}
+		data = data[i+1:]
 	}
 }
 
