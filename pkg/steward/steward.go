@@ -181,8 +181,9 @@ func (s *Steward) exchange(q request) ([]byte, error) {
 	if err != nil {
 		return nil, s.why(err)
 	}
-	head, err := s.in.ReadString('\n')
-	if err != nil {
+	line, err := s.in.ReadSlice('\n') // as long as the buffer at most: the container may say anything
+	head := string(line)
+	if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 		return nil, s.why(err)
 	}
 	var n int64
@@ -196,7 +197,7 @@ func (s *Steward) exchange(q request) ([]byte, error) {
 	var kind, text string
 	if _, err := fmt.Sscanf(head, "no %s %q\n", &kind, &text); err != nil {
 		s.stream.Kill()
-		return nil, fmt.Errorf("%q from the container; wanted an answer", head)
+		return nil, fmt.Errorf("%q from the container; wanted an answer", head[:min(len(head), 200)])
 	}
 	if kind == "absent" {
 		return nil, fmt.Errorf("%s: %w", q.name, fs.ErrNotExist)

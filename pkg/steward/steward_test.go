@@ -190,6 +190,39 @@ func TestOtherVersion(t *testing.T) {
 	}
 }
 
+// TestEndless: a container that speaks without an end fills no memory.
+func TestEndless(t *testing.T) {
+	said := 0
+	w := &way{Reader: io.MultiReader(strings.NewReader(held+"\n"), endless{&said}), ended: make(chan struct{}), err: io.EOF}
+	var from *io.PipeReader
+	from, w.in = io.Pipe()
+	go io.Copy(io.Discard, from)
+	t.Cleanup(func() { close(w.ended) })
+	s, err := begin(t.Context(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Read(t.Context(), "x", 10); err == nil || !strings.Contains(err.Error(), "wanted an answer") || len(err.Error()) > 300 {
+		t.Errorf("got %.400v", err)
+	}
+	if said > 1<<20 {
+		t.Errorf("%d bytes were taken", said)
+	}
+}
+
+// endless is a line that does not end.
+type endless struct{ said *int }
+
+func (e endless) Read(p []byte) (int, error) {
+	if *e.said += len(p); *e.said > 1<<26 {
+		return 0, io.EOF
+	}
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}
+
 // TestInOrder: a request that nobody waits for any more is done before the next
 // one, if at all.
 func TestInOrder(t *testing.T) {
