@@ -117,13 +117,22 @@ func inspectImage(ctx context.Context, e *docker.Engine, name string) (agentImag
 func (i agentImage) checkVolumes() error {
 	for _, v := range i.volumes {
 		at := path.Clean("/" + v)
-		for _, own := range []string{sandbox.RunDir, workRoot, "/proc"} {
-			if at == own || strings.HasPrefix(at, own+"/") {
-				return cli.Refusedf("image %s has a volume at %q, where the bottle's own %s is; wanted one without\nhint: remove that VOLUME from its Dockerfile", i.name, v, own)
-			}
+		if own := ownPlace(at); own != "" {
+			return cli.Refusedf("image %s has a volume at %q, where the bottle's own %s is; wanted one without\nhint: remove that VOLUME from its Dockerfile", i.name, v, own)
 		}
 	}
 	return nil
+}
+
+// ownPlace is the folder of the bottle's own, or the kernel's, in which a path of the
+// agent's container lies; "" for none.
+func ownPlace(at string) string {
+	for _, own := range []string{sandbox.RunDir, workRoot, "/proc"} {
+		if at == own || strings.HasPrefix(at, own+"/") {
+			return own
+		}
+	}
+	return ""
 }
 
 // checkLinks refuses a volume that links in the image lead elsewhere, since that
@@ -255,7 +264,8 @@ func (d *dock) findUser() (passwd []byte, err error) {
 }
 
 // home is where a user of the image's is at home: what the image sets goes before
-// passwd's, as for every program in it. The root folder is no one's.
+// passwd's, as for every program in it. The root folder is no one's, and what is put
+// into a home has no place in the workspace.
 func (i agentImage) home(passwd string) string {
 	home := passwd
 	for _, e := range i.env {
@@ -263,7 +273,7 @@ func (i agentImage) home(passwd string) string {
 			home = v
 		}
 	}
-	if home = path.Clean(home); !path.IsAbs(home) || home == "/" {
+	if home = path.Clean(home); !path.IsAbs(home) || home == "/" || ownPlace(home) != "" {
 		return ""
 	}
 	return home

@@ -23,3 +23,15 @@ func TestFolders(t *testing.T) {
 		t.Errorf("%d folders are taken", len(dirs))
 	}
 }
+
+// TestImageHome: what is put into a home of the image's is not put into the workspace.
+func TestImageHome(t *testing.T) {
+	for home, want := range map[string]string{"/home/x/": "/home/x", "/work": "", "/work/web": "", "/worker": "/worker", "/run/bottle": "", "/x/../work/web": "", "/": "", "relative": ""} {
+		if got := (agentImage{env: []string{"HOME=" + home}}).home("/home/passwd"); got != want {
+			t.Errorf("HOME=%s: %q, wanted %q", home, got, want)
+		}
+	}
+	if got := (agentImage{}).home("/home/passwd"); got != "/home/passwd" {
+		t.Errorf("passwd's: %q", got)
+	}
+}
