@@ -20,12 +20,29 @@ const maxGitConfig = 1 << 20
 // (include.path), which may name hooks as well. No git is asked: it would take a
 // tenth of a start.
 func (w *Workspace) gitPaths() (hooks, includes []string) {
-	hooks, includes = w.gitConfig(".git/config")
+	for _, dir := range append(w.gitElsewhere(), ".git") {
+		h, i := w.gitConfig(dir + "/config")
+		hooks, includes = append(hooks, h...), append(includes, i...)
+	}
 	for _, rel := range slices.Clone(includes) {
 		more, _ := w.gitConfig(rel)
 		hooks = append(hooks, more...)
 	}
 	return hooks, includes
+}
+
+// gitElsewhere are the folders in the workspace that its repository is in when .git is
+// a file that names one, and the one that that in turn names, as of a worktree.
+func (w *Workspace) gitElsewhere() (dirs []string) {
+	dir := w.gitDir(".")
+	if dir == ".git" {
+		return nil
+	}
+	dirs = append(dirs, dir)
+	if text, err := w.readAll(filepath.Join(dir, commondir), 4096); err == nil {
+		dirs = append(dirs, w.from(dir, strings.TrimRight(string(text), "\n")))
+	}
+	return slices.DeleteFunc(dirs, func(dir string) bool { return dir == "." || !filepath.IsLocal(dir) })
 }
 
 // hooksPaths are the first of gitPaths.

@@ -129,6 +129,14 @@ func (l *looker) consider(rel string, folder bool) finding {
 // link considers a symbolic link. One that leads out of the workspace leads the agent
 // nowhere; what has a name like that itself is found by it.
 func (l *looker) link(rel, path string) error {
+	// A file may have its name by a folder that is a link: .aws/credentials.
+	for name, folders := range secretIn {
+		if slices.Contains(folders, strings.ToLower(filepath.Base(rel))) {
+			if err := l.link(rel+"/"+name, path+"/"+name); err != nil {
+				return err
+			}
+		}
+	}
 	f := l.consider(rel, false)
 	if f.sort == plainFile && !f.asked {
 		return nil
@@ -254,7 +262,19 @@ func (w *Workspace) gitDir(root string) string {
 	if err != nil || !ok {
 		return dir
 	}
-	return filepath.Join(root, to)
+	return w.from(root, to)
+}
+
+// from is the path to, as it is meant in the folder dir, relative to the workspace.
+func (w *Workspace) from(dir, to string) string {
+	if !filepath.IsAbs(to) {
+		return filepath.Join(dir, to)
+	}
+	rel, err := filepath.Rel(w.Path, to)
+	if err != nil {
+		return dir // neither is absolute: does not happen
+	}
+	return rel
 }
 
 // readAll reads the file rel of at most limit bytes.

@@ -92,6 +92,8 @@ func TestMaskRefusals(t *testing.T) {
 		{"one whose target is masked", map[string]string{".env": "->cfg/prod", "cfg/prod": "x"}, nil, Policy{Mask: []string{"cfg/prod"}}, ""},
 		{"one that is shown", map[string]string{".env": "->cfg/prod", "cfg/prod": "x"}, nil, Policy{Show: []string{".env"}}, ""},
 		{"a link into a folder of others' files", map[string]string{".env": "->vendor/.env", "vendor/.env": "x"}, nil, Policy{}, "symbolic link"},
+		{"a link to a folder of credentials", map[string]string{".aws": "->a", "a/credentials": "x"}, nil, Policy{}, "symbolic link"},
+		{"one without any", map[string]string{".aws": "->a", "a/config": "x", ".kube": "->nowhere"}, nil, Policy{}, ""},
 		{"a link to a folder that is to be masked", map[string]string{"p": "->q", "q/x": "x"}, nil, Policy{Mask: []string{"p"}}, "symbolic link"},
 		{"a closed folder", map[string]string{"d/.env": "x"}, func(dir string) error { return os.Chmod(filepath.Join(dir, "d"), 0) }, Policy{}, "cannot be read"},
 		{"a link into one that is closed", map[string]string{"d/x": "x", ".env": "->d/x"}, func(dir string) error { return os.Chmod(filepath.Join(dir, "d"), 0o400) }, Policy{}, "cannot be read"},

@@ -101,6 +101,11 @@ func outermost(list []string) []string {
 // toProtect is what coverPath makes a placeholder for when it is missing.
 func (w *Workspace) toProtect() []string {
 	list := append(slices.Clone(protected), w.hooksPaths()...)
+	for _, dir := range w.gitElsewhere() {
+		for _, name := range ofGitDir {
+			list = append(list, filepath.Join(dir, name))
+		}
+	}
 	if st, err := beneath.Lstat(int(w.dir.Fd()), bareHead); err == nil && !isPlaceholder(st) {
 		list = append(list, bareProtected...)
 	}
@@ -240,7 +245,7 @@ func (w *Workspace) uncover() {
 	if unix.Flock(int(w.dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return
 	}
-	for _, rel := range slices.Concat(protected, bareProtected, ofMercurial, w.hooksPaths()) {
+	for _, rel := range slices.Concat(w.toProtect(), bareProtected, ofMercurial, w.placed) {
 		for ; rel != "."; rel = filepath.Dir(rel) {
 			w.removePlaceholder(rel)
 		}

@@ -33,6 +33,9 @@ const gitConfig = ".git/config"
 // repository in every folder.
 var ofGit = []string{".git/hooks", gitConfig, gitConfigLock, ".git/modules", ".git/" + commondir, ".gitmodules", commondir}
 
+// ofGitDir are those of ofGit in a repository's folder that is not .git.
+var ofGitDir = []string{"hooks", "config", "config.lock", "modules", commondir}
+
 // ofMercurial are protected in a repository of it. A .hg that is none would have
 // the go command find two systems of version control in a folder.
 var ofMercurial = []string{mercurial + "/hgrc", mercurial + "/hgrc-not-shared", mercurial + "/sharedpath"}

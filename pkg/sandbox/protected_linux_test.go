@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -129,5 +130,51 @@ func TestSwaps(t *testing.T) {
 	}
 	if got := swaps(); !slices.Equal(got, []string{".envrc", ".git/config"}) {
 		t.Errorf("swapped: %v", got)
+	}
+}
+
+// TestGitElsewhere: a repository in another folder of the workspace is protected as
+// .git is, named in whatever way.
+func TestGitElsewhere(t *testing.T) {
+	for _, c := range []struct{ git, common, want string }{
+		{"gitdir: .bare\n", "", ".bare/config .bare/hooks"},
+		{"gitdir: ./.bare", "", ".bare/config .bare/hooks"},
+		{"gitdir: DIR/.bare\n", "", ".bare/config .bare/hooks"},
+		{"gitdir: main/worktrees/x\n", "../..\n", "main/config main/hooks main/worktrees/x/commondir"},
+		{"gitdir: ../other\n", "", ".git"},
+		{"gitdir: /etc\n", "", ".git"},
+	} {
+		dir := t.TempDir()
+		lay(t, dir, map[string]string{".git": strings.ReplaceAll(c.git, "DIR", dir), ".bare/HEAD": "x", ".bare/config": "x", "main/config": "x", "main/HEAD": "x", "main/worktrees/x/HEAD": "x"})
+		if c.common != "" {
+			write(t, filepath.Join(dir, "main/worktrees/x/commondir"), c.common)
+		}
+		before := listing(t, dir)
+		w := openWorkspace(t, dir, Policy{})
+		for _, rel := range strings.Fields(c.want + " .git") {
+			if !slices.Contains(w.Covered(), rel) {
+				t.Errorf("%q: covered %q, want %s", c.git, w.Covered(), rel)
+			}
+		}
+		w.Close()
+		if after := listing(t, dir); after != before {
+			t.Errorf("%q: left %q, was %q", c.git, after, before)
+		}
+	}
+}
+
+// TestPlaceholderOfBefore: the configuration named another folder for hooks when the
+// bottle started, and its placeholder goes all the same.
+func TestPlaceholderOfBefore(t *testing.T) {
+	dir := t.TempDir()
+	lay(t, dir, map[string]string{".git/HEAD": "x", ".git/config": "[core]\n\thooksPath = old\n"})
+	w := openWorkspace(t, dir, Policy{})
+	write(t, filepath.Join(dir, ".git/config"), "[core]\n")
+	if _, err := os.Lstat(filepath.Join(dir, "old")); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if after := listing(t, dir); strings.Contains(after, "old") {
+		t.Errorf("left %q", after)
 	}
 }
