@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,6 +29,7 @@ type running struct {
 	place   place // the jail of a backend whose parts are processes here
 	parts   []*part
 	died    chan mortal
+	told    atomic.Bool // the parts are to end
 	signals chan os.Signal
 	record  state.Record
 	// runID and runEngine are of the docker backend, for the record.
@@ -288,6 +290,12 @@ func (r *running) letGo() error {
 		<-done
 		return fmt.Errorf("%v: the bottle was not started", sig)
 	}
+	if gone := r.jail.gone(); gone != nil {
+		go func() {
+			<-gone
+			r.tellParts()
+		}()
+	}
 	if id, err := state.PartOf(r.jail.pid()); err == nil {
 		r.record.Parts["agent"] = id
 	}
@@ -323,7 +331,6 @@ func (r *running) attend() error {
 	defer sandbox.Settle()()
 	losses, unheld := watchWork(r.jail)
 	defer unheld()
-	gone, died := r.jail.gone(), r.died
 	var late <-chan time.Time
 	killed := false
 	for {
@@ -336,10 +343,10 @@ func (r *running) attend() error {
 				return e.err
 			}
 			return cli.Exit(e.code, silentUnless(e.code))
-		case <-gone:
-			r.tellParts()
-			gone, died = nil, nil
-		case p := <-died:
+		case p := <-r.died:
+			if r.told.Load() {
+				continue
+			}
 			r.jail.kill()
 			<-ended
 			return fmt.Errorf("%w\nthe agent had no way out any more; the bottle was taken down", p.death())
@@ -398,6 +405,7 @@ func (r *running) takeDown() {
 
 // tellParts has all of them end at once: with the agent gone none needs another.
 func (r *running) tellParts() {
+	r.told.Store(true)
 	for _, p := range r.parts {
 		p.cmd.Process.Signal(syscall.SIGTERM)
 	}

@@ -104,24 +104,25 @@ func (a *again) close() {
 	}
 }
 
-// needed reports whether one is not covered, which can be seen from outside.
-func (a *again) needed() bool {
+// bare are those that are not covered, which can be seen from outside.
+func (a *again) bare() (list []string) {
 	for _, item := range a.items {
 		fd, err := beneath.Open(int(a.dir.Fd()), item.name, unix.O_PATH)
 		if err == unix.ENOENT {
 			continue
 		}
 		if err != nil {
-			return true // a link, which the child refuses
+			list = append(list, item.name) // a link, which the child refuses
+			continue
 		}
 		var st unix.Statx_t
 		err = unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_TYPE, &st)
 		unix.Close(fd)
 		if err != nil || st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
-			return true
+			list = append(list, item.name)
 		}
 	}
-	return false
+	return list
 }
 
 // cover covers what is not, and returns how much that was.

@@ -48,15 +48,10 @@ func startGuard(pid int, w *Workspace, lost func()) (*guard, error) {
 			g.names[dir] = true
 		}
 	}
-	read := g.poll
-	if fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK); err == nil {
-		g.watch, read = os.NewFile(uintptr(fd), "inotify"), g.read
-	}
 	go func() {
-		g.look()
-		_, err := g.cover() // what was replaced since _init has covered it
+		err := g.poll(closely, early)
 		if err == nil {
-			err = read()
+			err = g.follow()
 		}
 		if err = g.unlessOver(err); err != nil {
 			g.fail(err)
@@ -66,7 +61,44 @@ func startGuard(pid int, w *Workspace, lost func()) (*guard, error) {
 	return g, nil
 }
 
+// A bottle is looked after closely at first, and by inotify only if it lasts: to
+// close one takes the kernel 14 ms, half of all that a short command takes.
+const (
+	early   = time.Second
+	closely = 2 * time.Millisecond
+	rarely  = time.Second // where there is no more inotify to be had
+)
+
+// follow covers again what inotify tells of, until the end.
+func (g *guard) follow() error {
+	if !g.open() {
+		return g.poll(rarely, 0)
+	}
+	g.look()
+	if err := g.cover(); err != nil { // what was replaced just before
+		return err
+	}
+	return g.read()
+}
+
+// open opens the watch, unless all is over.
+func (g *guard) open() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.unlessOver(unix.EINTR) == nil {
+		return false
+	}
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err == nil {
+		g.watch = os.NewFile(uintptr(fd), "inotify")
+	}
+	return err == nil
+}
+
+// stop may be called again.
 func (g *guard) stop() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.unlessOver(unix.EINTR) == nil {
 		return
 	}
@@ -74,8 +106,6 @@ func (g *guard) stop() {
 	if g.watch != nil {
 		g.watch.Close()
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.again.close()
 }
 
@@ -123,27 +153,31 @@ func (g *guard) read() error {
 		if !hit {
 			continue
 		}
-		if _, err := g.cover(); err != nil {
+		if err := g.cover(); err != nil {
 			return err
 		}
 		g.look()
 	}
 }
 
-// poll is read where there is no more inotify to be had.
-func (g *guard) poll() error {
+// poll looks every so often, for as long as is said; 0 is until the end.
+func (g *guard) poll(every, long time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	var late <-chan time.Time
+	if long > 0 {
+		late = time.After(long)
+	}
 	for {
+		if err := g.cover(); err != nil {
+			return err
+		}
 		select {
 		case <-g.over:
 			return nil
-		case <-time.After(time.Second):
-		}
-		n, err := g.cover()
-		if err != nil {
-			return err
-		}
-		if n > 0 {
-			g.note("one of the protected paths")
+		case <-late:
+			return nil
+		case <-tick.C:
 		}
 	}
 }
@@ -167,27 +201,37 @@ func (g *guard) fail(err error) {
 func (g *guard) note(rel string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.noted(rel)
+}
+
+// noted is note with the lock held.
+func (g *guard) noted(rel string) {
 	if !slices.Contains(g.replaced, rel) {
 		g.replaced = append(g.replaced, rel)
 	}
 }
 
 // cover makes the placeholders that are gone, and covers all that is not.
-func (g *guard) cover() (int, error) {
+func (g *guard) cover() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.unlessOver(unix.EINTR) == nil {
-		return 0, nil
+		return nil
 	}
 	for _, rel := range g.w.placed {
 		if _, err := beneath.Lstat(int(g.w.dir.Fd()), rel); errors.Is(err, unix.ENOENT) {
 			g.w.placeAgain(rel)
 		}
 	}
-	if !g.again.needed() {
-		return 0, nil
+	bare := g.again.bare()
+	if len(bare) == 0 {
+		return nil
 	}
-	return g.again.cover()
+	for _, rel := range bare {
+		g.noted(rel)
+	}
+	_, err := g.again.cover()
+	return err
 }
 
 // lost is ErrLost, with what the guard knows of it.

@@ -51,7 +51,17 @@ func (w *watched) covered() {
 	eventually(w.t, "covered again", func() bool {
 		w.sb.guard.mu.Lock()
 		defer w.sb.guard.mu.Unlock()
-		return !w.sb.guard.again.needed()
+		return len(w.sb.guard.again.bare()) == 0
+	})
+}
+
+// watched waits until inotify is asked.
+func (w *watched) watched() {
+	w.t.Helper()
+	eventually(w.t, "the watch", func() bool {
+		w.sb.guard.mu.Lock()
+		defer w.sb.guard.mu.Unlock()
+		return w.sb.guard.watch != nil
 	})
 }
 
@@ -113,13 +123,14 @@ func TestReplacedOnTheHost(t *testing.T) {
 // TestReplacedWithoutInotify: of which a user has 128, and a hundred bottles.
 func TestReplacedWithoutInotify(t *testing.T) {
 	w := newWatched(t, attempts, watchedFiles)
+	w.watched()
 	w.sb.guard.watch.Close() // which ends it
 	eventually(t, "the end of the guard", func() bool { return w.sb.lost() != ErrLost })
 	if _, err := w.sb.Wait(); !errors.Is(err, ErrLost) {
 		t.Errorf("a sandbox without a guard went on: %v", err)
 	}
 	w = newWatched(t, attempts, watchedFiles)
-	go w.sb.guard.poll()
+	go w.sb.guard.poll(closely, 0)
 	replaceAll(t, w.dir)
 	w.covered()
 	if out := w.end(); out != "" {

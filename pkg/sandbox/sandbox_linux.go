@@ -189,6 +189,9 @@ func hear(ctl *wire, st *streams, exit chan<- int) {
 // else ended the sandbox, Kill for one.
 func (sb *Sandbox) Wait() (int, error) {
 	code, ok := <-sb.exit
+	if sb.guard != nil {
+		sb.guard.stop() // else the sandbox's mounts would be ours to take down
+	}
 	if ok && sb.group != nil {
 		sb.killed = sb.group.killed()
 		sb.l.ctl.send(message{Kind: kindHeard})
