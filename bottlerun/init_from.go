@@ -60,7 +60,7 @@ func borrow(name string) (*borrowed, error) {
 	}
 	var top map[string]yaml.Node
 	if err := yaml.Unmarshal(data, &top); err != nil {
-		return nil, cli.Refusedf("%s: %v; wanted the settings of sandbox-runtime or a manifest of the original", name, err)
+		return nil, cli.Refusedf("%s: %s; wanted the settings of sandbox-runtime or a manifest of the original", name, comment(err.Error()))
 	}
 	b := &borrowed{file: name}
 	_, srt := top["network"]
@@ -76,7 +76,7 @@ func borrow(name string) (*borrowed, error) {
 		err = errors.New("neither network nor filesystem nor egress in it; wanted the settings of sandbox-runtime or a manifest of the original")
 	}
 	if err != nil {
-		return nil, cli.Refusedf("%s: %v", name, err)
+		return nil, cli.Refusedf("%s: %s", name, comment(err.Error())) // it quotes the file
 	}
 	return b, nil
 }
@@ -196,7 +196,11 @@ func (b *borrowed) original(top map[string]yaml.Node) error {
 	}
 	for _, n := range proxy.Routes {
 		var r borrowedRoute
-		if err := n.Decode(&r); err != nil {
+		err := n.Decode(&r)
+		if err == nil {
+			_, err = json.Marshal(r) // a role may be anything in YAML
+		}
+		if err != nil {
 			return fmt.Errorf("egress_proxy.routes, line %d: %v", n.Line, err)
 		}
 		if len(r.Rest) > 0 { // it may have narrowed the route
@@ -220,6 +224,9 @@ func decode(top map[string]yaml.Node, key string, into any) error {
 	node, ok := top[key]
 	if !ok {
 		return nil
+	}
+	if node.Kind == yaml.SequenceNode || node.Kind == yaml.ScalarNode && node.ShortTag() != "!!null" {
+		return fmt.Errorf("%s: line %d: wanted a mapping", key, node.Line)
 	}
 	if err := node.Decode(into); err != nil {
 		return fmt.Errorf("%s: %v", key, err)
@@ -261,7 +268,7 @@ func (b *borrowed) writeRoutes(t *text) {
 	for _, r := range b.routes {
 		data, err := json.Marshal(r) // JSON is YAML
 		if err != nil {
-			panic(err) // strings and lists
+			panic(err) // it was tried before
 		}
 		t.line("    - %s", data)
 	}
