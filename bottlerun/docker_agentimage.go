@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -157,7 +156,7 @@ func (d *dock) checkLinks() error {
 }
 
 // buildImage builds the manifest's Dockerfile; the context is its folder. What
-// the builder says goes to standard error.
+// the builder says is told if it fails.
 func (d *dock) buildImage() error {
 	ctx, cancel := context.WithTimeout(d.ctx, buildTimeout)
 	defer cancel()
@@ -169,10 +168,10 @@ func (d *dock) buildImage() error {
 	if _, err := d.engine.Output(ctx, nil, "buildx", "version"); err != nil && d.getenv("DOCKER_BUILDKIT") == "" {
 		cmd.Env = append(environ(cmd), "DOCKER_BUILDKIT=0")
 	}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	var said ending
+	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Run(); err != nil {
-		return cli.Refusedf("%s: it does not build: %v\n%s", file, err, strings.TrimSpace(out.String()))
+		return cli.Refusedf("%s: it does not build: %v\n%s", file, err, linesOf(said.b, 40))
 	}
 	return nil
 }

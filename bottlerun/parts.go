@@ -119,14 +119,32 @@ func lastLines(path string, n int) string {
 	if err != nil {
 		return ""
 	}
+	return linesOf(data, n)
+}
+
+// linesOf are the last lines of what a part or a builder says, which may be the words
+// of an agent, or of anybody: indented and escaped.
+func linesOf(data []byte, n int) string {
 	lines := bytes.Split(bytes.TrimRight(data, "\n"), []byte("\n"))
 	if len(lines) > n {
 		lines = lines[len(lines)-n:]
 	}
 	var b strings.Builder
 	for _, l := range lines {
-		// It names what an agent asked for.
 		b.WriteString("  " + escape.Text(string(l), 0) + "\n")
 	}
 	return strings.TrimRight(b.String(), "\n ")
+}
+
+// An ending keeps the end of what is written to it.
+type ending struct{ b []byte }
+
+const maxEnding = 64 << 10
+
+func (e *ending) Write(p []byte) (int, error) {
+	e.b = append(e.b, p...)
+	if more := len(e.b) - maxEnding; more > maxEnding {
+		e.b = append(e.b[:0], e.b[more:]...)
+	}
+	return len(p), nil
 }
