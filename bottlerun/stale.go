@@ -36,10 +36,27 @@ func cleanStale(env *cli.Env, dir state.Dir, rec state.Record) error {
 			return err
 		}
 	}
-	if err := dropSecrets(dir); err != nil {
+	if err := errors.Join(dropSecrets(dir), dropTorn(dir)); err != nil {
 		return err
 	}
 	return remove(dir.Record())
+}
+
+// dropTorn removes what a kill leaves of a launcher's atomicfile.Write, or a part's,
+// before its rename.
+func dropTorn(dir state.Dir) error {
+	for _, path := range []string{dir.Record(), dir.Manifest(), dir.CACert(), dir.Status(), dir.UpstreamCA()} {
+		files, err := keyFiles(path)
+		if err != nil {
+			return err
+		}
+		for _, torn := range files[1:] {
+			if err := remove(torn); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // dropSecrets removes the authorities' keys and the tokens of a run.
@@ -68,7 +85,7 @@ func dropSecrets(dir state.Dir) error {
 	return nil
 }
 
-// keyFiles are the key and what a kill leaves of atomicfile.Write before its
+// keyFiles are the key, or another file, and what a kill leaves of atomicfile.Write before its
 // rename, which is the key, too.
 func keyFiles(key string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Dir(key))

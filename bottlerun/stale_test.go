@@ -33,3 +33,33 @@ func TestDropSecrets(t *testing.T) {
 		}
 	}
 }
+
+// TestDropTorn: what is half written goes, and what is whole stays.
+func TestDropTorn(t *testing.T) {
+	dir, err := state.At(t.TempDir(), "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dir.Make(); err != nil {
+		t.Fatal(err)
+	}
+	torn, whole := []string{dir.In(".bottle.json.123"), dir.In(".bottle.yaml.9"), filepath.Join(dir.Proxy(), ".routes.yaml.status.1")}, []string{dir.Manifest(), dir.Status(), dir.Routes()}
+	for _, f := range append(torn, whole...) {
+		if err := os.WriteFile(f, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := dropTorn(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range torn {
+		if _, err := os.Lstat(f); err == nil {
+			t.Errorf("%s is left", f)
+		}
+	}
+	for _, f := range whole {
+		if _, err := os.Lstat(f); err != nil {
+			t.Error(err)
+		}
+	}
+}
