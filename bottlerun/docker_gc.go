@@ -261,7 +261,7 @@ func (r *remains) remove(ctx context.Context, env *cli.Env, e *docker.Engine, ro
 			return fmt.Errorf("bottle %s: its workspace could not be saved, so nothing was removed: %w", slug, err)
 		}
 		if file != "" {
-			note(env, "bottle %s: what its agent left of the workspace is in %s", slug, file)
+			note(env, "bottle %s: what its agent left of the workspace is in %s\nhint: unpack it in a folder of its own: masked files are empty in it, and protected ones are the agent's", slug, file)
 		}
 	}
 	for again := range 2 {
