@@ -162,7 +162,7 @@ func (d *dock) buildImage() error {
 	defer cancel()
 	file := d.manifest.Dockerfile
 	note(d.env, "building the agent's image from %s", file)
-	args := append([]string{"build", "--quiet", "--tag", d.agentImageName()}, labelArgs(map[string]string{labelName: d.name})...)
+	args := append([]string{"build", "--quiet", "--force-rm", "--tag", d.agentImageName()}, labelArgs(map[string]string{labelName: d.name})...)
 	cmd := d.engine.Command(ctx, append(args, "--file", file, filepath.Dir(file))...)
 	// Without the plugin buildx there is no builder but the old one.
 	if _, err := d.engine.Output(ctx, nil, "buildx", "version"); err != nil && d.getenv("DOCKER_BUILDKIT") == "" {

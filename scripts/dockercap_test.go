@@ -61,3 +61,21 @@ func TestDockerCapability(t *testing.T) {
 	}
 	d.must("superviser", "audit", "-bottle", d.name, "-verify")
 }
+
+// TestDockerBuildFails: what the build of a manifest's Dockerfile prints is anybody's,
+// and of one that fails no container stays.
+func TestDockerBuildFails(t *testing.T) {
+	alongside(t)
+	d := newDockside(t, "")
+	must(t, os.WriteFile(filepath.Join(d.home, "Dockerfile"), []byte("FROM "+agentImage(t, d.e)+"\nRUN printf '\\033[31m"+d.name+"\\n'; exit 3\n"), 0o644))
+	text, err := os.ReadFile(d.manifest)
+	must(t, err)
+	must(t, os.WriteFile(d.manifest, bytes.Replace(text, []byte("image: "+agentImage(t, d.e)), []byte("dockerfile: Dockerfile"), 1), 0o644))
+	r := d.sail("", d.name, "--", "true")
+	if r.code != 1 || !strings.Contains(r.errors, "it does not build: ") || !strings.Contains(r.errors, `\u{1b}[31m`+d.name) {
+		t.Errorf("got %v", r)
+	}
+	if left, _ := dockerCLI(t, "ps", "-a", "--no-trunc", "--format", "{{.Command}}"); strings.Contains(left, d.name) {
+		t.Errorf("left on the engine: %s", left)
+	}
+}

@@ -92,7 +92,7 @@ func capabilityInstall(ctx context.Context, env *cli.Env, at *place, v view, o o
 func build(ctx context.Context, env *cli.Env, at *place, tag, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
-	cmd := at.docker.Engine.Command(ctx, "build", "-t", tag, "--label", "bottle.image="+at.bottle, "-")
+	cmd := at.docker.Engine.Command(ctx, "build", "--force-rm", "-t", tag, "--label", "bottle.image="+at.bottle, "-")
 	cmd.Stdin = strings.NewReader(text)
 	said := &escaped{w: env.Stderr}
 	cmd.Stdout, cmd.Stderr = said, said
