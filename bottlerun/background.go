@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,6 +60,11 @@ func launch(ctx context.Context, env *cli.Env, args []string) error {
 		return err
 	}
 	defer ready.Close()
+	// Whoever called us may wait for the end of a pipe, or hold a lock, by a descriptor
+	// that we have inherited.
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("close_range: %w", err)
+	}
 	cmd := &exec.Cmd{Path: self, Args: append([]string{os.Args[0]}, args...)}
 	cmd.Stderr, cmd.ExtraFiles = env.Stderr, []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // the end of our terminal is not its end
