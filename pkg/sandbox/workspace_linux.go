@@ -32,11 +32,24 @@ type Policy struct {
 	Park string
 
 	idmap func() (*os.File, error) // what Begin began
+	used  map[string]bool          // of Writable, for something
 }
 
 // writable reports whether rel is left to the agent.
 func (p Policy) writable(rel string) bool {
-	return slices.ContainsFunc(p.Writable, func(x string) bool { return within(rel, filepath.Clean(x)) })
+	is := false
+	for _, x := range p.Writable {
+		if within(rel, filepath.Clean(x)) {
+			is = true
+			p.used[x] = true
+		}
+	}
+	return is
+}
+
+// unused are those of Writable that are for nothing.
+func (p Policy) unused() []string {
+	return slices.DeleteFunc(slices.Clone(p.Writable), func(x string) bool { return p.used[x] })
 }
 
 // Begin starts ahead what OpenWorkspace of path will need a process for, so that it
@@ -104,6 +117,7 @@ func OpenWorkspace(path string, pol Policy) (*Workspace, error) {
 }
 
 func (w *Workspace) prepare(pol Policy) error {
+	pol.used = map[string]bool{}
 	fi, err := w.dir.Stat()
 	if err != nil {
 		return err
@@ -131,6 +145,9 @@ func (w *Workspace) prepare(pol Policy) error {
 	}
 	if err := w.cover(pol); err != nil {
 		return err
+	}
+	for _, x := range pol.unused() {
+		w.notes = append(w.notes, fmt.Sprintf("-writable %s: nothing of that name is protected or masked in the workspace; wanted a path from there on, such as .vscode", x))
 	}
 	if err := w.refuseAliases(pol); err != nil || pol.Dry {
 		return err

@@ -116,7 +116,7 @@ func TestWritableAndKeep(t *testing.T) {
 	dir := t.TempDir()
 	mkdir(t, filepath.Join(dir, "bin"))
 	write(t, filepath.Join(dir, "bin/bottlerun"), "")
-	w := openWorkspace(t, dir, Policy{Writable: []string{".git", ".vscode/"}, Keep: []string{filepath.Join(dir, "bin/bottlerun"), "/elsewhere"}})
+	w := openWorkspace(t, dir, Policy{Writable: []string{".git", ".vscode/", dir + "/.idea", "nothing"}, Keep: []string{filepath.Join(dir, "bin/bottlerun"), "/elsewhere"}})
 	got := " " + strings.Join(w.Covered(), " ") + " "
 	for _, f := range []string{" .git ", " .vscode "} {
 		if strings.Contains(got, f) {
@@ -125,6 +125,10 @@ func TestWritableAndKeep(t *testing.T) {
 	}
 	if !strings.Contains(got, " bin/bottlerun ") {
 		t.Errorf("our own program is not covered: %s", got)
+	}
+	notes := strings.Join(w.Notes(), "\n")
+	if strings.Count(notes, "-writable") != 2 || !strings.Contains(notes, "-writable nothing: nothing of that name is protected") || !strings.Contains(notes, "/.idea: nothing of that name") {
+		t.Errorf("what is for nothing is told as %q", notes)
 	}
 }
 
