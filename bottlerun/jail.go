@@ -8,6 +8,7 @@ import (
 
 	"bottle/pkg/bottle"
 	"bottle/pkg/cli"
+	"bottle/pkg/escape"
 	"bottle/pkg/sandbox"
 )
 
@@ -232,6 +233,9 @@ func notePath(env *cli.Env, work, path string) {
 
 // noteReplaced names what this machine's own programs have written anew.
 func noteReplaced(env *cli.Env, howLong string, list []string) {
+	for i, rel := range list {
+		list[i] = escape.Text(rel, 0)
+	}
 	if len(list) > 0 {
 		note(env, "replaced on this machine while the bottle ran, and %s within the agent's reach: %s\nhint: look whether it is what you wrote", howLong, strings.Join(list, ", "))
 	}
@@ -241,6 +245,6 @@ func noteReplaced(env *cli.Env, howLong string, list []string) {
 // making.
 func notePlanted(env *cli.Env, work *sandbox.Workspace) {
 	for _, rel := range work.Planted() {
-		note(env, "the agent has made %s, which programs of yours obey\nhint: look at it before you start them in this folder", rel)
+		note(env, "the agent has made %s, which programs of yours obey\nhint: look at it before you start them in this folder", escape.Text(rel, 0))
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"bottle/pkg/atomicfile"
 	"bottle/pkg/ca"
 	"bottle/pkg/cli"
+	"bottle/pkg/escape"
 	"bottle/pkg/lent"
 	"bottle/pkg/sandbox"
 	"bottle/pkg/state"
@@ -416,5 +417,5 @@ func (p *plan) dropSecrets() error { return dropSecrets(p.dir) }
 
 // note is a line for the operator. Standard output is the agent's.
 func note(env *cli.Env, format string, args ...any) {
-	fmt.Fprintf(env.Stderr, "%s: %s\n", env.Prog, fmt.Sprintf(format, args...))
+	fmt.Fprintf(env.Stderr, "%s: %s\n", env.Prog, escape.Lines(fmt.Sprintf(format, args...)))
 }

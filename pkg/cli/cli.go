@@ -12,6 +12,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+
+	"bottle/pkg/escape"
 )
 
 // The exit codes of all programs (SPEC: "Files and signals").
@@ -183,7 +185,7 @@ func report(env *Env, err error) int {
 	if code == Usage {
 		msg += fmt.Sprintf("; try '%s -h'", name)
 	}
-	fmt.Fprintf(env.Stderr, "%s: %s\n", name, msg)
+	fmt.Fprintf(env.Stderr, "%s: %s\n", name, escape.Lines(msg))
 	return code
 }
 

@@ -56,6 +56,26 @@ func Text(s string, limit int) string {
 	return b.String()
 }
 
+// Lines returns s, a message of several lines of which a part may be a stranger's after
+// all, with what a terminal obeys made visible. Newlines and tabs stay, and backslashes:
+// what was escaped is not again.
+func Lines(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r == '\n', r == '\t', Visible(r), unicode.Is(unicode.M, r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(name(r))
+		}
+		i += n
+	}
+	return b.String()
+}
+
 // cut returns at most limit bytes of s, not ending inside a character, and how
 // many bytes are left out.
 func cut(s string, limit int) (string, int) {

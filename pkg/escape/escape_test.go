@@ -84,3 +84,14 @@ func FuzzJSON(f *testing.F) {
 		}
 	})
 }
+
+func TestLines(t *testing.T) {
+	for s, want := range map[string]string{
+		"bottlerun run: a\nhint: b\tc": "bottlerun run: a\nhint: b\tc", `\u{1b} "\n"`: `\u{1b} "\n"`, "\x1b]52;c;eA==\a": `\u{1b}]52;c;eA==\u{7}`,
+		"\xff\r": `\xff\r`, "\u202e": `\u{202e}`, "é e\u0301": "é e\u0301",
+	} {
+		if got := Lines(s); got != want {
+			t.Errorf("%q: got %q, want %q", s, got, want)
+		}
+	}
+}

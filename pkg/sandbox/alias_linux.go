@@ -101,10 +101,10 @@ func (s *aliasSearch) visit(path string, d fs.DirEntry, err error) error {
 	}
 	if of := s.unread[id]; of != "" && !chosen(s.pol.Show, rel) {
 		return fmt.Errorf("workspace %s: %q is another name of the file %q, which the agent must not see; wanted one name\nhint: remove one of the two; or in the manifest, protect: {mask: [%s]} hides both, protect: {show: [%s]} shows both",
-			s.w.Path, rel, of, rel, of)
+			s.w.Path, rel, of, plainly(rel), plainly(of))
 	}
 	if of := s.unwritten[id]; of != "" && !s.isCovered(rel) {
-		return fmt.Errorf("workspace %s: %q is another name of the file %q, which the agent must not change; wanted one name\nhint: remove one of the two, or leave it to the agent: -writable %s", s.w.Path, rel, of, of)
+		return fmt.Errorf("workspace %s: %q is another name of the file %q, which the agent must not change; wanted one name\nhint: remove one of the two, or leave it to the agent: -writable %s", s.w.Path, rel, of, plainly(of))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -45,7 +46,7 @@ func (w *Workspace) look(pol Policy) error {
 			}
 		case f.link != "":
 			return fmt.Errorf("workspace %s: %q is a symbolic link to %q, which an agent could still find if it removed the link; wanted a file\nhint: in the manifest, protect: {mask: [%s]} hides what it leads to, protect: {show: [%s]} shows it",
-				w.Path, f.link, f.rel, f.rel, f.link)
+				w.Path, f.link, f.rel, plainly(f.rel), plainly(f.link))
 		default:
 			w.masked = append(w.masked, f.rel)
 		}
@@ -192,6 +193,14 @@ func (l *looker) unreadable(path string, err error) error {
 		break
 	}
 	return fmt.Errorf("workspace %s: %q cannot be read, and the agent could make it readable; wanted to see that no socket and no credential is in it (%w)\nhint: chmod u+rwx it", l.w.Path, path, reason(err))
+}
+
+// plainly is a name of a stranger's as a line of a message may have it.
+func plainly(name string) string {
+	if q := strconv.Quote(name); q[1:len(q)-1] != name {
+		return q
+	}
+	return name
 }
 
 // rel is path, which lies in the workspace, relative to it.

@@ -158,9 +158,9 @@ func (w *Workspace) coverPath(rel string, make bool, pol Policy) error {
 		case errors.Is(err, unix.ENOENT):
 			return w.placeholder(part)
 		case err != nil:
-			return fmt.Errorf("workspace %s: %s: %w", w.Path, part, err)
+			return fmt.Errorf("workspace %s: %s: %w", w.Path, plainly(part), err)
 		case st.Mode&unix.S_IFMT == unix.S_IFLNK:
-			return fmt.Errorf("workspace %s: %s is a symbolic link, which cannot be protected; wanted a file or folder\nhint: replace the link by what it points to, or leave it to the agent: -writable %s", w.Path, part, part)
+			return fmt.Errorf("workspace %s: %s is a symbolic link, which cannot be protected; wanted a file or folder\nhint: replace the link by what it points to, or leave it to the agent: -writable %s", w.Path, plainly(part), plainly(part))
 		case st.Mode&unix.S_IFMT != unix.S_IFDIR, i == len(parts)-1, isPlaceholder(st):
 			w.covered = append(w.covered, part)
 			return nil
@@ -173,7 +173,7 @@ func (w *Workspace) coverPath(rel string, make bool, pol Policy) error {
 func (w *Workspace) placeholder(rel string) error {
 	parent, closeParent, err := parentOf(int(w.dir.Fd()), rel)
 	if err != nil {
-		return fmt.Errorf("workspace %s: %s: %w", w.Path, rel, err)
+		return fmt.Errorf("workspace %s: %s: %w", w.Path, plainly(rel), err)
 	}
 	defer closeParent()
 	name, done := filepath.Base(rel), false
@@ -189,7 +189,7 @@ func (w *Workspace) placeholder(rel string) error {
 		}
 	}
 	if err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("workspace %s: placeholder %s: %w", w.Path, rel, err)
+		return fmt.Errorf("workspace %s: placeholder %s: %w", w.Path, plainly(rel), err)
 	}
 	w.covered = append(w.covered, rel)
 	return nil

@@ -268,13 +268,13 @@ func bindWorkspace(s *spec) error {
 	pinned := map[string]bool{}
 	for _, rel := range s.Covered {
 		if err := protectPath(dir, rel, pinned); err != nil {
-			return fmt.Errorf("protecting %s: %w", filepath.Join(s.Workspace.Path, rel), err)
+			return fmt.Errorf("protecting %s: %w", plainly(filepath.Join(s.Workspace.Path, rel)), err)
 		}
 		pinned[rel] = true
 	}
 	for _, rel := range s.Masked {
 		if err := maskPath(dir, rel, pinned); err != nil {
-			return fmt.Errorf("masking %s: %w", filepath.Join(s.Workspace.Path, rel), err)
+			return fmt.Errorf("masking %s: %w", plainly(filepath.Join(s.Workspace.Path, rel)), err)
 		}
 	}
 	return nil

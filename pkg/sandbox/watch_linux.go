@@ -30,7 +30,7 @@ func (w *Workspace) mark() error {
 	for _, rel := range slices.Concat(w.covered, w.masked) {
 		m, err := w.markOf(rel)
 		if err != nil {
-			return fmt.Errorf("workspace %s: %s: %w", w.Path, rel, err)
+			return fmt.Errorf("workspace %s: %s: %w", w.Path, plainly(rel), err)
 		}
 		m.told = slices.Contains(protectedIfThere, rel) && !slices.Contains(w.masked, rel)
 		w.marks[rel] = m
