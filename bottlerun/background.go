@@ -118,7 +118,8 @@ func (p *plan) checkOutput(o options) error {
 type background struct {
 	output *accesslog.File // nil: the agent has our own streams
 	file   string
-	ready  *os.File // nil: nobody waits
+	ready  *os.File  // nil: nobody waits
+	errors io.Writer // of the agent, where that is not our own standard error
 }
 
 // openBackground opens what the flags name.
@@ -140,7 +141,10 @@ func openBackground(o options) (b background, err error) {
 
 // streams are those that the agent's output goes to.
 func (b background) streams(env *cli.Env) (out, err io.Writer) {
-	if b.output == nil {
+	switch {
+	case b.output == nil && b.errors != nil:
+		return env.Stdout, b.errors
+	case b.output == nil:
 		return env.Stdout, env.Stderr
 	}
 	return accessFile{b.output}, accessFile{b.output}

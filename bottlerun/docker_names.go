@@ -92,7 +92,7 @@ func (d *dock) agentLabels() map[string]string {
 	text, _ := json.Marshal(d.command)
 	labels := map[string]string{labelWorkspace: d.plan.work, labelStarted: d.record.Started.Format(time.RFC3339), labelCommand: string(text),
 		labelCopied: ""} // in the place of the image's, if it has one
-	if !d.bind {
+	if !d.bind && d.probe == nil { // doctor's is empty
 		labels[labelCopied] = "true"
 	}
 	return labels

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,10 +31,11 @@ func (d *diagnosis) tryClients(ctx context.Context, env *cli.Env) error {
 	}
 	defer done()
 	var out limitedBuffer
+	var said ending
 	inner := *env
-	inner.Stdin, inner.Stdout = nil, &out
+	inner.Stdin, inner.Stdout, p.back.errors = nil, &out, &said
 	if err := start(ctx, &inner, p); err != nil {
-		return notTheAgents(err, p)
+		return notTheAgents(err, p, said.b)
 	}
 	if ctx.Err() != nil {
 		return errors.New("interrupted: not all clients were tried")
@@ -54,10 +56,13 @@ func (d *diagnosis) tryClients(ctx context.Context, env *cli.Env) error {
 }
 
 // notTheAgents: the exit code of a start is the agent's, or says that there is none,
-// and here it is doctor's. A log that is hinted at goes with the plan's folder.
-func notTheAgents(err error, p *plan) error {
+// and here it is doctor's, with what was said in the bottle. A log that is hinted at
+// goes with the plan's folder.
+func notTheAgents(err error, p *plan, said []byte) error {
 	if errors.Is(err, cli.Silent) {
-		return errors.New("the program that tries the clients has failed in the bottle")
+		lines := bytes.SplitAfterN(said, []byte("\n"), 6)
+		first := bytes.Join(lines[:min(len(lines), 5)], nil)
+		return fmt.Errorf("the program that tries the clients has failed in the bottle:\n%s", linesOf(first, 5))
 	}
 	code := cli.CodeOf(err)
 	if code == sandbox.CannotStart {

@@ -89,14 +89,14 @@ func TestTable(t *testing.T) {
 // with that is none.
 func TestNotTheAgents(t *testing.T) {
 	p := &plan{root: "/tmp/x/state"}
-	err := notTheAgents(cli.Exit(sandbox.CannotStart, errors.New("it ended:\n  why\nhint: its log is /tmp/x/state/web/origin.log\nhint: other")), p)
+	err := notTheAgents(cli.Exit(sandbox.CannotStart, errors.New("it ended:\n  why\nhint: its log is /tmp/x/state/web/origin.log\nhint: other")), p, nil)
 	if err.Error() != "it ended:\n  why\nhint: other" || cli.CodeOf(err) != cli.Trouble {
 		t.Errorf("%v, code %d", err, cli.CodeOf(err))
 	}
-	if err := notTheAgents(cli.Refusedf("no"), p); err.Error() != "no" || cli.CodeOf(err) != cli.No {
+	if err := notTheAgents(cli.Refusedf("no"), p, nil); err.Error() != "no" || cli.CodeOf(err) != cli.No {
 		t.Errorf("%v, code %d", err, cli.CodeOf(err))
 	}
-	if err := notTheAgents(cli.Exit(42, cli.Silent), p); err.Error() == "" || cli.CodeOf(err) != cli.Trouble {
+	if err := notTheAgents(cli.Exit(42, cli.Silent), p, []byte("\x1b[31mred\n")); !strings.HasSuffix(err.Error(), ":\n  \\u{1b}[31mred") || cli.CodeOf(err) != cli.Trouble {
 		t.Errorf("%v, code %d", err, cli.CodeOf(err))
 	}
 }

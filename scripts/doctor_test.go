@@ -49,6 +49,7 @@ func TestDoctorOfBottle(t *testing.T) {
 	tools := filepath.Join(op.home, "tools")
 	for name, script := range map[string]string{
 		"curl": `exec /usr/bin/curl "$@"`, "git": `exec /usr/bin/git "$@"`, "python3": `exec /usr/bin/python3 "$@"`,
+		"ruby": `printf '\033[31mred\n' >/proc/$PPID/fd/2; exit 1`,
 		"wget": `exec /usr/bin/curl -sS --cacert /run/bottle/none.pem "$3"`, "gem": `exec /usr/bin/curl -sS --noproxy '*' "https://gem.canary.test/"`,
 		"docker": "echo Docker version 1.2.3",
 	} {
@@ -63,7 +64,7 @@ func TestDoctorOfBottle(t *testing.T) {
 		t.Errorf("the bottle of that name: exit %d %q", code, out)
 	}
 	rows := clientRows(t, r.out)
-	want := map[string]string{"wget": "yes no - - -", "gem": "no - - - -", "docker": "- - - - -"}
+	want := map[string]string{"wget": "yes no - - -", "gem": "no - - - -", "ruby": "no - - - -", "docker": "- - - - -"}
 	for name, path := range map[string]string{"git": "/usr/bin/git", "python3": "/usr/bin/python3"} {
 		if _, err := os.Stat(path); err == nil {
 			want[name] = "yes yes"
@@ -76,8 +77,11 @@ func TestDoctorOfBottle(t *testing.T) {
 			t.Errorf("%s: %q, wanted %q", name, rows[name], w)
 		}
 	}
-	if r.code != 1 || !strings.Contains(r.errors, "2 of the clients in the bottle do not come through") {
+	if r.code != 1 || !strings.Contains(r.errors, "3 of the clients in the bottle do not come through") {
 		t.Errorf("got %v", r)
+	}
+	if strings.Contains(r.out+r.errors, "\x1b") {
+		t.Errorf("a client writes on the operator's screen: %q", r.errors)
 	}
 	for _, hint := range []string{"hint: wget: it does not trust the bottle's authority; it says: curl: ", "hint: gem: it has not asked the proxy", "hint: docker: no engine can be reached"} {
 		if !strings.Contains(r.out, hint) {
