@@ -39,12 +39,13 @@ type again struct {
 	dir                *os.File // the workspace there
 	items              []coverItem
 	emptyFile, emptyIn *byte
+	states             map[string]coverState // as look has seen them
 }
 
 // newAgain is for the sandbox of process pid with the workspace w. The agent does
 // not run yet: later the way to the workspace may be another.
 func newAgain(pid int, w *Workspace) (*again, error) {
-	a := &again{}
+	a := &again{states: map[string]coverState{}}
 	for _, open := range []struct {
 		to    **os.File
 		path  string
@@ -104,25 +105,41 @@ func (a *again) close() {
 	}
 }
 
-// bare are those that are not covered, which can be seen from outside.
-func (a *again) bare() (list []string) {
+// A coverState is what lies on a path, as far as it can be seen from outside: by the
+// number of a mount, which no later one has again (Linux 6.8), and the file.
+type coverState struct{ mount, inode uint64 }
+
+// look reports which paths have changed since it was called last, and whether one of
+// all is not covered.
+func (a *again) look() (changed []string, bare bool) {
 	for _, item := range a.items {
-		fd, err := beneath.Open(int(a.dir.Fd()), item.name, unix.O_PATH)
+		now, covered, err := a.stateOf(item.name)
 		if err == unix.ENOENT {
 			continue
 		}
-		if err != nil {
-			list = append(list, item.name) // a link, which the child refuses
-			continue
+		if !covered {
+			bare = true
 		}
-		var st unix.Statx_t
-		err = unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_TYPE, &st)
-		unix.Close(fd)
-		if err != nil || st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
-			list = append(list, item.name)
+		if was, seen := a.states[item.name]; !covered || seen && was != now {
+			changed = append(changed, item.name)
 		}
+		a.states[item.name] = now
 	}
-	return list
+	return changed, bare
+}
+
+// stateOf is that of one path; a link, which the child refuses, is not covered.
+func (a *again) stateOf(name string) (now coverState, covered bool, err error) {
+	fd, err := beneath.Open(int(a.dir.Fd()), name, unix.O_PATH)
+	if err != nil {
+		return now, false, err
+	}
+	defer unix.Close(fd)
+	var st unix.Statx_t
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_INO|unix.STATX_MNT_ID_UNIQUE, &st); err != nil {
+		return now, false, err
+	}
+	return coverState{st.Mnt_id, st.Ino}, st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
 }
 
 // cover covers what is not, and returns how much that was.

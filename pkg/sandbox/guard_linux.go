@@ -48,6 +48,7 @@ func startGuard(pid int, w *Workspace, lost func()) (*guard, error) {
 			g.names[dir] = true
 		}
 	}
+	a.look() // what is there before the agent is
 	go func() {
 		err := g.poll(closely, early)
 		if err == nil {
@@ -223,15 +224,22 @@ func (g *guard) cover() error {
 			g.w.placeAgain(rel)
 		}
 	}
-	bare := g.again.bare()
-	if len(bare) == 0 {
+	bare := g.changes()
+	if !bare {
 		return nil
 	}
-	for _, rel := range bare {
+	_, err := g.again.cover()
+	g.changes() // also of what was covered although it was replaced but now
+	return err
+}
+
+// changes notes what has changed, and reports whether something is not covered.
+func (g *guard) changes() bool {
+	changed, bare := g.again.look()
+	for _, rel := range changed {
 		g.noted(rel)
 	}
-	_, err := g.again.cover()
-	return err
+	return bare
 }
 
 // lost is ErrLost, with what the guard knows of it.

@@ -51,7 +51,7 @@ func (w *watched) covered() {
 	eventually(w.t, "covered again", func() bool {
 		w.sb.guard.mu.Lock()
 		defer w.sb.guard.mu.Unlock()
-		return len(w.sb.guard.again.bare()) == 0
+		return !w.sb.guard.changes()
 	})
 }
 

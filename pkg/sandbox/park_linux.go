@@ -73,7 +73,8 @@ func (p *park) take(parent int, name string) (bool, error) {
 	return false, nil
 }
 
-// setMode gives the folder name in parent its mode.
+// setMode gives the placeholder name in parent its mode; what the host has put in its
+// place meanwhile keeps its own.
 func setMode(parent int, name string, mode uint32) error {
 	if st, err := beneath.Lstat(parent, name); err == nil && st.Mode == unix.S_IFDIR|mode {
 		return nil
@@ -83,6 +84,10 @@ func setMode(parent int, name string, mode uint32) error {
 		return err
 	}
 	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || !isPlaceholder(st) {
+		return err
+	}
 	return unix.Fchmod(fd, mode)
 }
 
