@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"bottle/pkg/bottle"
 	"bottle/pkg/route"
@@ -44,8 +45,9 @@ func (f *found) findRemotes(work string) {
 	cmd.Dir = "/" // as for profiles: what git stands for may be chosen by files of the folder
 	cmd.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(work), "GIT_CONFIG_NOSYSTEM=1")
 	out, err := cmd.Output()
-	if err != nil {
-		return // no repository, or none with a remote
+	if err != nil { // no repository, or none with a remote
+		f.leaveForeign(work)
+		return
 	}
 	for entry := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
 		key, address, _ := strings.Cut(entry, "\n")
@@ -59,6 +61,18 @@ func (f *found) findRemotes(work string) {
 		default:
 			f.remotes = append(f.remotes, r)
 		}
+	}
+}
+
+// leaveForeign: of a repository of another user's git tells nothing, and does not say
+// so (git-config(1), safe.directory).
+func (f *found) leaveForeign(work string) {
+	fi, err := os.Lstat(filepath.Join(work, ".git"))
+	if err != nil {
+		return
+	}
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		f.left = append(f.left, "git's remotes: git may not read a repository of another user's; run init as its owner, or see safe.directory in git-config(1)")
 	}
 }
 
