@@ -92,7 +92,7 @@ func gcEngine(ctx context.Context, env *cli.Env, e *docker.Engine, root string, 
 	var faults []error
 	for _, id := range slices.Sorted(maps.Keys(runs)) {
 		r := runs[id]
-		name := r.labels[labelName]
+		name := escape.Text(r.labels[labelName], 0)
 		alive, doubt, err := r.alive(ctx, e)
 		faults = append(faults, err)
 		if doubt != "" {
