@@ -181,6 +181,9 @@ func (d *dock) sendWork() error {
 	if d.bind {
 		return nil
 	}
+	if err := d.lookAgain(); err != nil {
+		return err
+	}
 	folder, err := carry.OpenFolder(d.space.Path)
 	if err != nil {
 		return err
@@ -205,6 +208,26 @@ func (d *dock) sendWork() error {
 		note(d.env, "the workspace was copied: %d files, %s", d.sent.Files(), size(d.sent.Bytes()))
 	}
 	return err
+}
+
+// lookAgain: since the workspace was looked at an image may have been built, which
+// takes minutes, and a file of credentials saved meanwhile.
+func (d *dock) lookAgain() error {
+	if d.manifest.Dockerfile == "" {
+		return nil
+	}
+	pol := d.policy
+	pol.Dry = true
+	space, err := sandbox.OpenWorkspace(d.plan.work, pol)
+	if err != nil {
+		return cli.Refused(err)
+	}
+	if !slices.Equal(space.Masked(), d.space.Masked()) {
+		noteMasks(d.env, space)
+	}
+	d.space.Close()
+	d.space = space
+	return nil
 }
 
 // tellBytes is from what size on a copy is worth a word.

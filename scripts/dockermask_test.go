@@ -1,8 +1,10 @@
 package scripts
 
 import (
+	"cmp"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -49,6 +51,30 @@ func TestDockerMasks(t *testing.T) {
 		if bind {
 			replacedUnder(t, d)
 		}
+	}
+}
+
+// TestDockerMasksLate: a file of credentials that is saved while the agent's image is
+// built is empty to the agent too.
+func TestDockerMasksLate(t *testing.T) {
+	alongside(t)
+	d := newDockside(t, "")
+	d.write(filepath.Join(d.home, "Dockerfile"), "FROM "+agentImage(t, d.e)+"\nENV LATE="+d.name+"\n", 0o644)
+	text, err := os.ReadFile(d.manifest)
+	must(t, err)
+	d.write(d.manifest, strings.Replace(string(text), "image: "+agentImage(t, d.e), "dockerfile: Dockerfile", 1), 0o644)
+	real, err := exec.LookPath(cmp.Or(d.e.Program, "docker"))
+	must(t, err)
+	saves := filepath.Join(d.home, "bin", filepath.Base(real))
+	d.write(saves, "#!/bin/sh\ncase $1 in build) echo SECRET=1 >"+filepath.Join(d.work, ".env")+";; esac\nexec "+real+" \"$@\"\n", 0o755)
+	d.env = append(d.env, "BOTTLE_DOCKER="+saves)
+	t.Cleanup(func() { dockerCLI(t, "rmi", "-f", d.object("image")) })
+	r := d.sail("", d.name, "--", "sh", "-c", "ls -A; cat .env")
+	if r.code != 0 || r.out != ".env\n" || !strings.Contains(r.errors, "empty to the agent: .env\n") {
+		t.Errorf("got %v", r)
+	}
+	if got := d.brought(".env"); got != "SECRET=1\n" {
+		t.Errorf("afterwards: %q", got)
 	}
 }
 
