@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"bottle/scripts/bench/marked"
 )
 
 // A sample is one lap.
@@ -59,7 +61,7 @@ func (r *report) write(out io.Writer, md, jsonFile string) error {
 		return err
 	}
 	if md != "" {
-		if err := writeTables(md, text); err != nil {
+		if err := marked.Write(md, "bench", text); err != nil {
 			return err
 		}
 	}
@@ -71,22 +73,6 @@ func (r *report) write(out io.Writer, md, jsonFile string) error {
 		return err
 	}
 	return os.WriteFile(jsonFile, append(data, '\n'), 0o644)
-}
-
-// writeTables replaces what file holds between the lines that mark the place of
-// the tables, or all of it where it has none.
-func writeTables(file, text string) error {
-	const begin, end = "<!-- bench -->\n", "<!-- /bench -->\n"
-	old, err := os.ReadFile(file)
-	if err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	if before, rest, ok := strings.Cut(string(old), begin); ok {
-		if _, after, ok := strings.Cut(rest, end); ok {
-			text = before + begin + text + end + after
-		}
-	}
-	return os.WriteFile(file, []byte(text), 0o644)
 }
 
 // tables is the report in Markdown: ratios first, then the figures.

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"bottle/pkg/cli"
+	"bottle/scripts/bench/marked"
 )
 
 const usage = `usage: benchbottle [flag ...]
@@ -106,23 +107,7 @@ func measure(ctx context.Context, env *cli.Env) error {
 	if _, err := io.WriteString(env.Stdout, b.String()); err != nil || o.md == "" {
 		return err
 	}
-	return writeTable(o.md, b.String())
-}
-
-// writeTable replaces what file holds between the lines that mark the place of the
-// table, or all of it where it has none.
-func writeTable(file, text string) error {
-	const begin, end = "<!-- bottle -->\n", "<!-- /bottle -->\n"
-	old, err := os.ReadFile(file)
-	if err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	if before, rest, ok := strings.Cut(string(old), begin); ok {
-		if _, after, ok := strings.Cut(rest, end); ok {
-			text = before + begin + text + end + after
-		}
-	}
-	return os.WriteFile(file, []byte(text), 0o644)
+	return marked.Write(o.md, "bottle", b.String())
 }
 
 // machine is a description without names, with how busy it is.
