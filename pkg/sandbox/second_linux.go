@@ -97,6 +97,7 @@ func secondMain() int {
 		err = p.begin(ctl, s)
 	}
 	if err != nil {
+		killChildren() // it may run already: what failed is to tell whoever asked, who is gone
 		return report(ctl, err)
 	}
 	go p.obey()

@@ -241,6 +241,26 @@ func testSecond(path string, args []string) int {
 	return code
 }
 
+// TestSecondOfOneWhoIsGone: who has asked ends before it is told that the command runs.
+func TestSecondOfOneWhoIsGone(t *testing.T) {
+	h := serve(t, "")
+	for range 10 {
+		s := &Second{exit: make(chan int, 1)}
+		var err error
+		if s.asked, err = askLauncher(h.path); err != nil {
+			t.Fatal(err)
+		}
+		if s.streams, err = openStreams(nil, nil, nil, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.request(Command{Args: []string{"sh", "-c", "setsid sleep 1000 & sleep 1000"}}); err != nil {
+			t.Fatal(err)
+		}
+		s.close()
+	}
+	h.processes(resting())
+}
+
 // TestSecondDiesWithWhoAsked: also what ignores it, and what has left the group.
 func TestSecondDiesWithWhoAsked(t *testing.T) {
 	h := serve(t, "")
