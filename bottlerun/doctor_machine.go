@@ -191,7 +191,10 @@ func (m *examination) engine(e *docker.Engine, local bool) {
 	}
 	var v struct{ Client, Server struct{ Version string } }
 	json.Unmarshal(out, &v)
-	found := fmt.Sprintf("%v: client %s, engine %s", e, v.Client.Version, v.Server.Version)
+	found := fmt.Sprintf("%v: client %s", e, v.Client.Version)
+	if v.Server.Version != "" { // podman here is its own engine
+		found += ", engine " + v.Server.Version
+	}
 	if place, host, err := e.Where(m.ctx); err == nil && place+host != "" {
 		found += ", " + strings.TrimSpace("context "+place+" "+host)
 	}
