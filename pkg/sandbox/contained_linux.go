@@ -66,13 +66,18 @@ func (p *pid1) passOn(signals <-chan os.Signal) {
 	}
 }
 
-// dialControl waits for the relay, which may start after this process.
+// dialControl waits for the relay, which may start after this process. A socket
+// that nobody listens on is one whose relay has ended, and its launcher with it,
+// but for the moment between bind(2) and listen(2).
 func dialControl(path string) (*lines, error) {
-	late := time.Now().Add(startTimeout)
+	late, refused := time.Now().Add(startTimeout), false
 	for {
 		c, err := net.Dial("unix", path)
 		if err == nil {
 			return newLines(c, c), nil
+		}
+		if errors.Is(err, unix.ECONNREFUSED) && !refused {
+			late, refused = time.Now().Add(relayMoment), true
 		}
 		if time.Now().After(late) {
 			return nil, fmt.Errorf("the launcher is not there: %w", err)
@@ -80,6 +85,9 @@ func dialControl(path string) (*lines, error) {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
+
+// relayMoment is how long a relay may take from its socket's name to its listening.
+const relayMoment = time.Second
 
 // sizeTimeout is how long a terminal may be without a size: the engine's client
 // sets it only after the start, and some programs ask but once.
