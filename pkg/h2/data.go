@@ -89,7 +89,7 @@ func (s *Stream) mayTake(f frame, n int) *StreamError {
 	switch {
 	case s.ended:
 		return &StreamError{Code: StreamClosed, Why: "DATA after the end of the stream"}
-	case int64(f.length) > s.recv:
+	case int64(f.length) > s.recv && !s.late(int64(f.length)):
 		return &StreamError{Code: FlowControlError, Why: "more data than the stream's window"}
 	case s.c.client && !s.headed:
 		return malformed("content before the head of the answer")
@@ -97,6 +97,20 @@ func (s *Stream) mayTake(f frame, n int) *StreamError {
 		return malformed("more content than Content-Length says")
 	}
 	return nil
+}
+
+// late reports whether n bytes over the window are what the peer took of the larger
+// window before our SETTINGS came, and sends behind its acknowledgement: a client
+// with a thread for each stream may (net/http does). It has one such frame in hand
+// for each, and none that goes beyond that larger window; locked.
+func (s *Stream) late(n int64) bool {
+	ours, over := &s.c.ours, n-max(s.recv, 0)
+	if !s.early || n > s.recv+firstWindow-ours.window || over > ours.late {
+		return false
+	}
+	s.early = false
+	ours.late -= over
+	return true
 }
 
 // take reads n bytes of content and gives them to s, or drops them.

@@ -9,6 +9,7 @@ const (
 	serverGrowth = 1 << 20   // what all streams of a connection may have beyond
 	clientGrowth = 2 << 20   // their first windows
 	firstWindow  = 1<<16 - 1 // RFC 9113 §6.9.2, until SETTINGS say otherwise
+	lateData     = 256 << 10 // what a connection may have over its windows at its start
 )
 
 // How much a connection may be made to hold: every stream may be filled to its
@@ -16,7 +17,8 @@ const (
 // read. So streams begin with a small window, and those that are read get more
 // as long as the connection has growth left. The window of the connection is
 // given back on arrival: a stream that nobody reads never starves another.
-// In all that is MaxStreams first windows and the growth: 5 MiB on a server.
+// In all that is MaxStreams first windows, the growth and what is late: 5 MiB on a
+// server.
 
 // connFlow is the connection's windows.
 type connFlow struct {

@@ -234,6 +234,40 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
+// What was taken of the first window may come behind the acknowledgement of a smaller
+// one: a frame for each stream, and not beyond that first window.
+func TestLateData(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	for name, c := range map[string]struct {
+		before, late int
+		want         string
+	}{
+		"one frame":               {serverWindow, 16 << 10, ""},
+		"behind half of a window": {serverWindow / 2, 16 << 10, ""},
+		"the whole first window":  {firstWindow - 16<<10, 16 << 10, ""},
+		"beyond the first window": {firstWindow - 16<<10 + 1, 16 << 10, "reset FLOW_CONTROL_ERROR"},
+	} {
+		w, _, _ := atServer(t, Config{}, func(s *Stream) { <-release })
+		io.WriteString(w, preface)
+		w.fr.WriteSettings()
+		id := w.open(false, post()...)
+		for left := c.before; left > 0; left -= min(left, 16<<10) {
+			w.fr.WriteData(id, false, make([]byte, min(left, 16<<10)))
+		}
+		w.fr.WriteSettingsAck()
+		w.fr.WriteData(id, false, make([]byte, c.late))
+		if c.want == "" {
+			w.ping() // it is taken
+			w.fr.WriteData(id, false, make([]byte, 16<<10))
+			c.want = "reset FLOW_CONTROL_ERROR" // and no second one
+		}
+		if got := w.outcome(id); got != c.want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
 // Padding is part of the windows, and given back like content.
 func TestPadding(t *testing.T) {
 	w := greeted(t, Config{}, count)

@@ -20,6 +20,7 @@ const tableSize = 4096
 type ourSettings struct {
 	window int64 // of a new stream
 	acked  bool
+	late   int64 // what may still come over the windows, see Stream.late
 }
 
 // peerSettings is what the peer's SETTINGS said.
@@ -88,9 +89,10 @@ func (c *conn) acked() {
 	if c.ours.acked {
 		return
 	}
-	c.ours.acked = true
+	c.ours.acked, c.ours.late = true, lateData
 	for _, s := range c.streams {
 		s.recv += c.ours.window - firstWindow
+		s.early = true
 	}
 	c.giveBack()
 }

@@ -44,6 +44,7 @@ type Stream struct {
 	window int64 // recv, what is in in, and owed together
 	owed   int64 // what was read and is not yet given back
 	growth int64 // what of window is beyond its first size
+	early  bool  // it was there before the peer acknowledged our SETTINGS
 	send   int64 // what may be sent
 
 	headAt int64 // client: where in all that is written the request begins
