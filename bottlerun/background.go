@@ -147,7 +147,7 @@ func (b background) streams(env *cli.Env) (out, err io.Writer) {
 	case b.output == nil:
 		return env.Stdout, env.Stderr
 	}
-	return accessFile{b.output}, accessFile{b.output}
+	return keptLog{b.output}, keptLog{b.output}
 }
 
 // terminal reports whether the agent gets one.

@@ -49,7 +49,7 @@ func (d *dock) makeProxy() error {
 	if err != nil {
 		return err
 	}
-	d.proxyPart, _, err = d.startPart(roleProxy, accessFile{log})
+	d.proxyPart, _, err = d.startPart(roleProxy, keptLog{log})
 	return err
 }
 

@@ -9,7 +9,8 @@ import (
 // that is refused in a loop must not fill the disk.
 const maxFile = 64 << 20
 
-// A File is an access log of bounded size, with one predecessor, FILE.1.
+// A File is an access log, or another log of lines, of bounded size, with one
+// predecessor, FILE.1.
 type File struct {
 	mu   sync.Mutex
 	path string
